@@ -1,0 +1,94 @@
+"""Stored messages of the Messages API, one row each, append-only.
+
+The conversation of a chat is `chat:<chat>:<thread>`, that of a job `job:<id>`. Content is kept as
+the JSON that was sent or received and never rebuilt: thinking blocks and the prompt cache are valid
+only for the same bytes. Every append happens inside the caller's transaction, so that a message
+and its effect (a job, a delivery, a tool result) commit together.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from bridge.store import Tx
+
+Block = dict[str, Any]
+EVENT_CHARS_MAX = 1_500  # of a result fed back to the chat; the rest is a get_job away
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One message of a conversation; `source` says what it came from (an update, a job)."""
+
+    role: str
+    content: list[Block]
+    source: str | None = None
+    stop_reason: str | None = None
+    id: int = 0
+
+    def to_api(self) -> dict[str, Any]:
+        """As the Messages API takes it."""
+        return {"role": self.role, "content": self.content}
+
+
+def chat_conversation(chat_id: str, thread_id: int) -> str:
+    """Name of a chat's conversation."""
+    return f"chat:{chat_id}:{thread_id}"
+
+
+def job_conversation(job_id: int) -> str:
+    """Name of a job's conversation."""
+    return f"job:{job_id}"
+
+
+def append(tx: Tx, conversation: str, message: Message, *, now: str) -> bool:
+    """Append; False (and nothing stored) when this source is already there."""
+    return bool(
+        tx.run(
+            "insert_message",
+            conversation=conversation,
+            role=message.role,
+            content=json.dumps(message.content, ensure_ascii=False),
+            source=message.source,
+            stop_reason=message.stop_reason,
+            now=now,
+        )
+    )
+
+
+def load(tx: Tx, conversation: str) -> list[Message]:
+    """Everything the model sees, oldest first."""
+    return [
+        Message(
+            role=row["role"],
+            content=json.loads(row["content"]),
+            source=row["source"],
+            stop_reason=row["stop_reason"],
+            id=row["id"],
+        )
+        for row in tx.all("messages_of", conversation=conversation)
+    ]
+
+
+def append_event(
+    tx: Tx,
+    *,
+    chat_id: str,
+    thread_id: int,
+    job_id: int,
+    attempt: int,
+    status: str,
+    text: str,
+    now: str,
+) -> None:
+    """Tell a chat's conversation how a job ended, so that "the second one" is understood.
+
+    It is a user-role message, never a system one: a job's result may hold words of the web.
+    """
+    safe = text[:EVENT_CHARS_MAX].replace("<kitt-", "&lt;kitt-").replace("</kitt-", "&lt;/kitt-")
+    block = {
+        "type": "text",
+        "text": f'<kitt-event job="{job_id}" status="{status}">{safe}</kitt-event>',
+    }
+    message = Message(role="user", content=[block], source=f"job:{job_id}:{attempt}:{status}")
+    append(tx, chat_conversation(chat_id, thread_id), message, now=now)

@@ -1,0 +1,84 @@
+"""The tree of errors KITT raises itself.
+
+    KittError                 the message says what, which, and what to do
+    ├─ ConfigError            a setting or file is wrong; the process must not start (exit 78)
+    │  ├─ MigrationError      the database belongs to another version of KITT
+    │  └─ StoreDamaged        the database cannot be trusted
+    ├─ TryLater               waiting helps (exit 75)
+    │  ├─ StoreBusy           another process kept the database locked
+    │  └─ AlreadyRunning      the same slot is held by a living process
+    ├─ JobRefused             a new job does not fit; nothing was stored
+    ├─ JobNotFound            no such job
+    ├─ LeaseLost              the job is no longer ours: stop, write nothing
+    ├─ ModelUnavailable       the provider does not answer now; carries retry_after_s
+    ├─ ModelRefused           the provider refuses this request for good
+    └─ TurnLimitReached       a turn used up its budget
+
+Types are cut by what the caller does: wait, give up, or tell the user. Foreign exceptions are
+translated once, in the module that imports the library.
+"""
+
+
+class KittError(Exception):
+    """Anything KITT raises on purpose."""
+
+    exit_code = 1
+
+
+class ConfigError(KittError):
+    """A setting or file is wrong; trying again changes nothing."""
+
+    exit_code = 78
+
+
+class MigrationError(ConfigError):
+    """The database belongs to another version of KITT."""
+
+
+class StoreDamaged(ConfigError):
+    """The database file cannot be read or trusted."""
+
+
+class TryLater(KittError):
+    """Nothing is wrong that waiting does not mend."""
+
+    exit_code = 75
+
+
+class StoreBusy(TryLater):
+    """Another process kept the database locked for longer than we wait."""
+
+
+class AlreadyRunning(TryLater):
+    """The slot (bridge, worker N, supervisor) is held by a living process."""
+
+
+class JobRefused(KittError):
+    """A new job does not fit; nothing was stored."""
+
+
+class JobNotFound(KittError):
+    """There is no such job for whoever asks."""
+
+
+class LeaseLost(KittError):
+    """The job is no longer ours: stop, write nothing."""
+
+
+class ModelUnavailable(KittError):
+    """The model provider does not answer now.
+
+    `retry_after_s` is what the provider asked for, or None.
+    """
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class ModelRefused(KittError):
+    """The model provider refuses this request for good (wrong key, bad request)."""
+
+
+class TurnLimitReached(KittError):
+    """A turn used up its budget of model calls or time."""

@@ -1,0 +1,168 @@
+"""Plain data and pure rules: what a job is, and what may follow what.
+
+Nothing here touches a database, a clock or a network.
+"""
+
+import json
+import sqlite3
+from dataclasses import dataclass, field, fields
+from enum import StrEnum
+from typing import Any, Final
+
+from bridge.errors import JobRefused
+
+PROMPT_CHARS_MAX: Final = 200_000  # about 50k tokens; a longer text belongs in a file
+BACKOFF_FIRST_S: Final = 2.0  # then 4 and 8 s (seed 004)
+
+
+class JobStatus(StrEnum):
+    """Where a job stands; the words are a contract with everyone who reads the table."""
+
+    PENDING = "pending"  # may be claimed now
+    SCHEDULED = "scheduled"  # may be claimed at run_at (a delayed job, or a retry)
+    BLOCKED = "blocked"  # waits for other jobs
+    RUNNING = "running"  # claimed by worker_id until its lease ends
+    WAITING = "waiting"  # asked its user something
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def final(self) -> bool:
+        """True when nothing more happens by itself."""
+        return self in (JobStatus.DONE, JobStatus.FAILED, JobStatus.CANCELLED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewJob:
+    """What is asked for. `chat_id` may be anything; only numbers reach Telegram."""
+
+    chat_id: str
+    prompt: str
+    title: str = ""
+    kind: str = "other"
+    data: str | None = None  # JSON, for kinds with a typed payload
+    thread_id: int = 0
+    user_id: str = ""
+    acknowledgement: str = ""  # first line of the card
+    request_message_id: int | None = None  # the message the result replies to
+    priority: int = 0  # higher runs first
+    run_at: str | None = None  # UTC stamp; None = at once
+    after: tuple[int, ...] = ()  # jobs that must be done first
+    unique_key: str | None = None  # one live job per key
+    source: str | None = None  # e.g. "update:123:0"; a replay cannot insert twice
+    max_attempts: int = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One row of `jobs`. Starts `pending` with attempt 0 and everything after `status` empty."""
+
+    id: int
+    chat_id: str
+    prompt: str
+    status: JobStatus
+    result: str | None = None
+    created_at: str = ""
+    started_at: str | None = None  # first claim since it was added or retried
+    completed_at: str | None = None
+    worker_id: str | None = None
+    thread_id: int = 0
+    user_id: str = ""
+    title: str = ""
+    kind: str = "other"
+    data: str | None = None
+    acknowledgement: str = ""
+    request_message_id: int | None = None
+    priority: int = 0
+    run_at: str | None = None
+    attempt: int = 0  # claims so far; the fence: only its holder may write
+    failures: int = 0  # of max_attempts; a drain or a cancel is none
+    max_attempts: int = 3
+    progress: float | None = None  # 0 to 100; None = not reported
+    step: str = ""
+    error: str | None = None
+    unique_key: str | None = None
+    source: str | None = None
+
+    @classmethod
+    def from_row(cls, row: sqlite3.Row) -> "Job":
+        """A row of `SELECT * FROM jobs`; columns this version does not know are left out."""
+        known = {name: row[name] for name in row.keys() if name in _JOB_FIELDS}  # noqa: SIM118
+        known["status"] = JobStatus(known["status"])
+        return cls(**known)
+
+    @property
+    def name(self) -> str:
+        """The title, or the beginning of the prompt when nobody gave one."""
+        return self.title or short(self.prompt, 60)
+
+
+_JOB_FIELDS: Final = frozenset(item.name for item in fields(Job))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artifact:
+    """A file a job made for its user, inside the job's own folder."""
+
+    path: str
+    name: str
+    caption: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """Something owed to a chat; a row of `deliveries`.
+
+    `payload` starts as what the writer knows (e.g. only a job id) and is replaced by the rendered
+    parts before the first one is sent; `sent_parts` counts what Telegram has accepted.
+    """
+
+    id: int
+    chat_id: str
+    thread_id: int
+    kind: str
+    payload: dict[str, Any] = field(default_factory=dict)
+    sent_parts: int = 0
+    status: str = "ready"
+    attempt: int = 0
+
+
+def check_new(new: NewJob) -> None:
+    """Refuse what can never be worked on, before anything is stored. Raises: JobRefused."""
+    if not new.prompt.strip():
+        raise JobRefused("A job needs a prompt: say what is to be done.")
+    if len(new.prompt) > PROMPT_CHARS_MAX:
+        raise JobRefused(
+            f"The prompt has {len(new.prompt):,} characters and at most {PROMPT_CHARS_MAX:,} fit: "
+            "put the text in a file and describe the task."
+        )
+    if not new.chat_id.strip():
+        raise JobRefused("A job needs a chat_id.")
+    if new.data is not None:
+        try:
+            json.loads(new.data)
+        except ValueError as error:
+            raise JobRefused(f"The data of a job must be JSON: {error}.") from None
+
+
+def short(text: str, chars_max: int) -> str:
+    """The text on one line, cut with an ellipsis."""
+    line = " ".join(text.split())
+    return line if len(line) <= chars_max else line[: chars_max - 1].rstrip() + "…"
+
+
+def clean_text(text: str) -> str:
+    """A text SQLite and JSON can keep and give back: no NUL, no lone surrogates.
+
+    Source: a lone surrogate raises on insert; SQL's length() stops at NUL (measured).
+    """
+    return text.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
+
+
+def retry_delay_s(failures: int, *, jitter: float) -> float:
+    """Seconds before the next attempt: 2, 4, 8 … with up to a quarter more.
+
+    `failures` counts from 1, `jitter` is from 0 to 1. Source: seed 004.
+    """
+    return float(BACKOFF_FIRST_S * 2 ** (failures - 1) * (1 + jitter / 4))

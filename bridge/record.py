@@ -1,0 +1,83 @@
+"""What a change of a job leaves behind, in the transaction of the change itself.
+
+Its line of history, the card that shows it, the message that carries its end, the note in the
+chat's conversation and the end of the jobs that waited for it in vain.
+"""
+
+from typing import Final
+
+from bridge import conversation
+from bridge.deliveries import in_telegram, owe
+from bridge.models import Job, JobStatus
+from bridge.store import Tx
+
+PARENT_FAILED: Final = "parent_failed"
+
+
+def note(tx: Tx, job: Job, event: str, message: str = "", *, now: str) -> None:
+    """One line of the job's history (`job_events`)."""
+    tx.run(
+        "insert_event",
+        job_id=job.id,
+        now=now,
+        attempt=job.attempt,
+        event=event,
+        message=message[:500],
+    )
+
+
+def owe_card(tx: Tx, job: Job, *, now: str) -> None:
+    """The one message that shows the job while it lives; asking twice changes nothing."""
+    owe(
+        tx,
+        chat_id=job.chat_id,
+        thread_id=job.thread_id,
+        kind="card",
+        payload={"job": job.id},
+        dedupe_key=f"job:{job.id}:card",
+        now=now,
+    )
+
+
+def ended(tx: Tx, job: Job, *, text: str, delivery: str | None, now: str) -> None:
+    """The job reached a final status; `text` is what its chat's conversation is told.
+
+    `delivery` is the kind of message owed to the user; a cancelled job owes none, its card says so.
+    """
+    note(tx, job, job.status.value, job.error or "", now=now)
+    if in_telegram(job.chat_id):
+        conversation.append_event(
+            tx,
+            chat_id=job.chat_id,
+            thread_id=job.thread_id,
+            job_id=job.id,
+            attempt=job.attempt,
+            status=job.status.value,
+            text=text,
+            now=now,
+        )
+    if delivery is not None:
+        owe(
+            tx,
+            chat_id=job.chat_id,
+            thread_id=job.thread_id,
+            kind=delivery,
+            payload={"job": job.id},
+            dedupe_key=f"job:{job.id}:{delivery}:{job.attempt}",
+            now=now,
+        )
+    tx.wake("bridge")
+    if job.status is JobStatus.DONE:
+        tx.run("unblock", after_id=job.id)
+        tx.wake("worker")
+    else:
+        _end_dependants(tx, job, now=now)
+
+
+def _end_dependants(tx: Tx, job: Job, *, now: str) -> None:
+    for row in tx.all("waiting_for", after_id=job.id):
+        child = tx.one("cancel_job", id=row["id"], now=now)
+        if child is not None:
+            cancelled = Job.from_row(child)
+            note(tx, cancelled, PARENT_FAILED, f"job {job.id}", now=now)
+            ended(tx, cancelled, text=PARENT_FAILED, delivery=None, now=now)

@@ -1,0 +1,234 @@
+"""The only reader of the environment.
+
+`Settings.load` reads the environment and a `.env` file beside it (the environment wins), checks
+every value and names the variable that is wrong. An unknown `KITT_…` name is an error: a typing
+mistake must not silently leave a default in place.
+"""
+
+import os
+import re
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from bridge.errors import ConfigError
+
+# name -> (default, what it means); `--help` of bridge and worker, the README and a test use it.
+VARIABLES: Final[dict[str, tuple[str, str]]] = {
+    "TELEGRAM_BOT_TOKEN": ("", "token of the bot, from @BotFather (the bridge only)"),
+    "TELEGRAM_BASE_URL": ("https://api.telegram.org/bot", "Bot API, ends in /bot"),
+    "TELEGRAM_BASE_FILE_URL": ("https://api.telegram.org/file/bot", "its files, ends in /file/bot"),
+    "ANTHROPIC_API_KEY": ("", "key of the model provider"),
+    "ANTHROPIC_BASE_URL": ("", "Messages API of another provider, without /v1"),
+    "KITT_PROFILE": ("./profile", "folder with persona, skills and memory/kitt.db"),
+    "KITT_OWNER": ("", "Telegram user ids that may use the bot, comma-separated"),
+    "KITT_WORKERS": ("2", "worker processes under `kitt up`"),
+    "KITT_WORKER_CONCURRENCY": ("4", "jobs one worker runs at the same time"),
+    "KITT_LEASE_S": ("30", "seconds after which a silent worker's job is taken back"),
+    "KITT_MODEL": ("claude-haiku-5-5", "model that answers in the chat"),
+    "KITT_WORKER_MODEL": ("claude-sonnet-5-5", "model that does the jobs"),
+}
+_FOREIGN_HOSTS = ("deepseek.", "moonshot.", "z.ai", "minimax.")
+
+
+class Secret:
+    """A string that never shows itself: not in repr, not in an f-string, not in a traceback."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The value itself, for the one call that needs it."""
+        return self._value
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __repr__(self) -> str:
+        return "Secret(…)" if self._value else "Secret(empty)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that can be set, checked. Tests build it directly."""
+
+    profile: Path = Path("profile")
+    owners: frozenset[int] = frozenset()
+    workers: int = 2
+    worker_concurrency: int = 4
+    lease_s: float = 30.0
+    model: str = VARIABLES["KITT_MODEL"][0]
+    worker_model: str = VARIABLES["KITT_WORKER_MODEL"][0]
+    telegram_token: Secret = field(default_factory=lambda: Secret(""))
+    telegram_base_url: str = VARIABLES["TELEGRAM_BASE_URL"][0]
+    telegram_base_file_url: str = VARIABLES["TELEGRAM_BASE_FILE_URL"][0]
+    anthropic_key: Secret = field(default_factory=lambda: Secret(""))
+    anthropic_base_url: str = ""
+
+    @property
+    def memory(self) -> Path:
+        """Folder of the database, the jobs' files and the logs."""
+        return self.profile / "memory"
+
+    @property
+    def database(self) -> Path:
+        return self.memory / "kitt.db"
+
+    @property
+    def run_dir(self) -> Path:
+        """Folder of sockets, locks and pid files."""
+        return self.memory / "run"
+
+    @property
+    def log_dir(self) -> Path:
+        return self.memory / "logs"
+
+    @property
+    def jobs_dir(self) -> Path:
+        """One folder per job: what it reads and makes."""
+        return self.memory / "jobs"
+
+    @classmethod
+    def load(
+        cls, environ: Mapping[str, str] | None = None, *, env_file: Path | None = None
+    ) -> "Settings":
+        """Read and check all settings.
+
+        `environ` defaults to the process environment, `env_file` to `.env` in the current folder.
+        Raises: ConfigError, with the name of the variable and what to do.
+        """
+        given = dict(os.environ if environ is None else environ)
+        values = {
+            **read_env_file(env_file or Path(".env")),
+            **{k: v for k, v in given.items() if v},
+        }
+        for name in values:
+            if name.startswith("KITT_") and name not in VARIABLES:
+                raise ConfigError(
+                    f"{name} is not a setting of KITT; known are {', '.join(VARIABLES)}."
+                )
+
+        def get(name: str) -> str:
+            return values.get(name, "").strip() or VARIABLES[name][0]
+
+        settings = cls(
+            profile=Path(get("KITT_PROFILE")).expanduser().absolute(),
+            owners=_user_ids(get("KITT_OWNER")),
+            workers=_number("KITT_WORKERS", get("KITT_WORKERS"), low=0, high=64),
+            worker_concurrency=_number(
+                "KITT_WORKER_CONCURRENCY", get("KITT_WORKER_CONCURRENCY"), low=1, high=64
+            ),
+            lease_s=_seconds("KITT_LEASE_S", get("KITT_LEASE_S"), low=1, high=3600),
+            model=get("KITT_MODEL"),
+            worker_model=get("KITT_WORKER_MODEL"),
+            telegram_token=Secret(get("TELEGRAM_BOT_TOKEN")),
+            telegram_base_url=_url("TELEGRAM_BASE_URL", get("TELEGRAM_BASE_URL"), end="/bot"),
+            telegram_base_file_url=_url(
+                "TELEGRAM_BASE_FILE_URL", get("TELEGRAM_BASE_FILE_URL"), end="/file/bot"
+            ),
+            anthropic_key=Secret(get("ANTHROPIC_API_KEY")),
+            anthropic_base_url=_url("ANTHROPIC_BASE_URL", get("ANTHROPIC_BASE_URL"), end=""),
+        )
+        settings._check_model_names()
+        return settings
+
+    def need_token(self) -> str:
+        """The bot token. Raises: ConfigError when it is missing or cannot be one."""
+        if not self.telegram_token:
+            raise ConfigError("TELEGRAM_BOT_TOKEN is not set: run `kitt setup`, or set it in .env.")
+        if not re.fullmatch(r"\d{5,}:[A-Za-z0-9_-]{20,}", self.telegram_token.reveal()):
+            raise ConfigError(
+                "TELEGRAM_BOT_TOKEN does not look like a bot token (123456789:AA…): "
+                "copy it again from @BotFather."
+            )
+        return self.telegram_token.reveal()
+
+    def need_key(self) -> str:
+        """The provider's key. Raises: ConfigError when it is missing."""
+        if not self.anthropic_key:
+            raise ConfigError("ANTHROPIC_API_KEY is not set: run `kitt setup`, or set it in .env.")
+        return self.anthropic_key.reveal()
+
+    def _check_model_names(self) -> None:
+        """Some providers map any `claude-…` name to a model of their own without saying so."""
+        foreign = any(host in self.anthropic_base_url for host in _FOREIGN_HOSTS)
+        for name, model in (("KITT_MODEL", self.model), ("KITT_WORKER_MODEL", self.worker_model)):
+            if foreign and model.startswith("claude-"):
+                raise ConfigError(
+                    f"{name} is {model}, which the provider at ANTHROPIC_BASE_URL does not have: "
+                    f"set {name} to one of its own models."
+                )
+
+
+def read_env_file(path: Path) -> dict[str, str]:
+    """The `NAME=value` lines of a private file; empty when there is none.
+
+    Raises: ConfigError when it cannot be read, has a line that is no assignment, or can be read
+    by others than its owner.
+    """
+    try:
+        mode = path.stat().st_mode
+        text = path.read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise ConfigError(f"{path} cannot be read ({reason}): mend it or remove it.") from None
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise ConfigError(f"{path} holds secrets and others can read it: run `chmod 600 {path}`.")
+    values: dict[str, str] = {}
+    for number, raw in enumerate(text.splitlines(), 1):
+        line = raw.strip().removeprefix("export ").strip()
+        if not line or line.startswith("#"):
+            continue
+        name, equals, value = line.partition("=")
+        if not equals or not re.fullmatch(r"[A-Z_][A-Z0-9_]*", name.strip()):
+            raise ConfigError(f"{path}, line {number}: expected NAME=value.")
+        value = value.strip()
+        if len(value) >= 2 and value[0] == value[-1] and value[0] in "'\"":
+            value = value[1:-1]
+        values[name.strip()] = value
+    return values
+
+
+def _user_ids(text: str) -> frozenset[int]:
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not all(part.isascii() and part.isdigit() for part in parts):
+        raise ConfigError(
+            f"KITT_OWNER must be Telegram user ids, numbers separated by commas; got {text!r}."
+        )
+    return frozenset(int(part) for part in parts)
+
+
+def _number(name: str, text: str, *, low: int, high: int) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        number = low - 1
+    if not low <= number <= high:
+        raise ConfigError(f"{name} must be a whole number from {low} to {high}; got {text!r}.")
+    return number
+
+
+def _seconds(name: str, text: str, *, low: float, high: float) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = low - 1
+    if not low <= number <= high:
+        raise ConfigError(f"{name} must be seconds from {low} to {high}; got {text!r}.")
+    return number
+
+
+def _url(name: str, text: str, *, end: str) -> str:
+    if text and not re.match(r"https?://[^\s/]+", text):
+        raise ConfigError(f"{name} must be an http or https address; got {text!r}.")
+    if not text.endswith(end):
+        raise ConfigError(f"{name} must end in {end}; got {text!r}.")
+    if name == "ANTHROPIC_BASE_URL" and text.rstrip("/").endswith("/v1"):
+        raise ConfigError(f"{name} is given without /v1; got {text!r}.")
+    return text

@@ -1,0 +1,128 @@
+-- name: insert_update
+-- An update is ours once this is committed; one that Telegram repeats changes nothing.
+INSERT OR IGNORE INTO inbox (update_id, received_at, raw) VALUES (:update_id, :now, :raw)
+
+-- name: new_updates
+-- What was received and not yet handled, in order.
+SELECT update_id, attempts, raw FROM inbox WHERE state = 'new' ORDER BY update_id
+
+-- name: last_update_id
+-- Telegram is asked for what comes after it.
+SELECT max(update_id) FROM inbox
+
+-- name: update_tried
+-- Counted before handling, so that an update that kills the bridge is found out.
+UPDATE inbox SET attempts = attempts + 1 WHERE update_id = :update_id
+
+-- name: update_over
+-- Handled, refused or set aside; its text is not kept.
+UPDATE inbox SET state = :state, raw = NULL WHERE update_id = :update_id AND state = 'new'
+
+-- name: count_updates
+-- How many updates stand where.
+SELECT state, count(*) AS updates FROM inbox GROUP BY state
+
+-- name: insert_message
+-- Append to a conversation; the same source twice is one message.
+INSERT OR IGNORE INTO messages (conversation, role, content, source, stop_reason, created_at)
+VALUES (:conversation, :role, :content, :source, :stop_reason, :now)
+
+-- name: messages_of
+-- What the model sees of a conversation, oldest first, since the last /new.
+SELECT id, role, content, source, stop_reason FROM messages
+ WHERE conversation = :conversation
+   AND id > coalesce((SELECT first_id FROM conversations WHERE name = :conversation), 0)
+ ORDER BY id
+
+-- name: forget_conversation
+-- /new: what was said stays in the file and is no longer shown to the model.
+INSERT INTO conversations (name, first_id)
+SELECT :conversation, coalesce(max(id), 0) FROM messages WHERE conversation = :conversation
+ON CONFLICT (name) DO UPDATE SET first_id = excluded.first_id
+
+-- name: trim_conversation
+-- Messages up to this id are no longer shown to the model.
+INSERT INTO conversations (name, first_id) VALUES (:conversation, :first_id)
+ON CONFLICT (name) DO UPDATE SET first_id = max(first_id, excluded.first_id)
+
+-- name: frozen
+-- System prompt and tools a job started with; a thinking block is valid only under the same ones.
+SELECT frozen FROM conversations WHERE name = :conversation
+
+-- name: freeze
+-- Keep them; the first ones stay.
+INSERT INTO conversations (name, frozen) VALUES (:conversation, :frozen)
+ON CONFLICT (name) DO UPDATE SET frozen = coalesce(frozen, excluded.frozen)
+
+-- name: tool_call
+-- What is known of a tool call.
+SELECT state, result FROM tool_calls WHERE conversation = :conversation AND id = :id
+
+-- name: tool_call_started
+-- Written before the tool acts.
+INSERT INTO tool_calls (id, conversation, name, state)
+VALUES (:id, :conversation, :name, 'started')
+ON CONFLICT (conversation, id) DO NOTHING
+
+-- name: tool_call_done
+-- Its result, as the model will see it.
+INSERT INTO tool_calls (id, conversation, name, state, result)
+VALUES (:id, :conversation, :name, 'done', :result)
+ON CONFLICT (conversation, id) DO UPDATE SET state = 'done', result = excluded.result
+
+-- name: insert_usage
+-- One row per request that was answered.
+INSERT INTO usage (at, conversation, model, input_tokens, output_tokens, cache_read, cache_write,
+                   latency_ms)
+VALUES (:now, :conversation, :model, :input_tokens, :output_tokens, :cache_read, :cache_write,
+        :latency_ms)
+
+-- name: tokens_of
+-- Everything a conversation has used.
+SELECT coalesce(sum(input_tokens + cache_read + cache_write + output_tokens), 0)
+  FROM usage WHERE conversation = :conversation
+
+-- name: user
+-- Who this is to us.
+SELECT * FROM users WHERE user_id = :user_id
+
+-- name: put_user
+-- Remember someone; a name or language that changed follows.
+INSERT INTO users (user_id, role, name, language) VALUES (:user_id, :role, :name, :language)
+ON CONFLICT (user_id) DO UPDATE SET role = excluded.role, name = excluded.name,
+                                    language = excluded.language
+
+-- name: stranger_refused
+-- A stranger was answered today.
+INSERT INTO users (user_id, role, name, language, refused_at)
+VALUES (:user_id, 'stranger', :name, :language, :now)
+ON CONFLICT (user_id) DO UPDATE SET refused_at = excluded.refused_at
+
+-- name: owners
+-- Everyone who may use the bot by a claim.
+SELECT user_id FROM users WHERE role = 'owner'
+
+-- name: put_claim
+-- A new one-time code; older ones end.
+INSERT INTO claims (code_hash, expires_at, tries_left) VALUES (:code_hash, :expires_at, :tries_left)
+
+-- name: drop_claims
+-- All codes end.
+DELETE FROM claims
+
+-- name: claim_code
+-- The code that may be used now.
+SELECT code_hash FROM claims WHERE expires_at > :now AND tries_left > 0
+
+-- name: claim_try
+-- A wrong code costs one of the tries.
+UPDATE claims SET tries_left = tries_left - 1
+
+-- name: meta
+-- A fact KITT keeps about itself.
+SELECT value FROM meta WHERE name = :name
+
+-- name: put_meta
+-- Set it.
+INSERT INTO meta (name, value) VALUES (:name, :value)
+ON CONFLICT (name) DO UPDATE SET value = excluded.value

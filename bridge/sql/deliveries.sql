@@ -1,0 +1,79 @@
+-- name: insert_delivery
+-- Owed to a chat. The same dedupe_key twice is one delivery.
+INSERT OR IGNORE INTO deliveries (chat_id, thread_id, kind, payload, dedupe_key, created_at)
+VALUES (:chat_id, :thread_id, :kind, :payload, :dedupe_key, :now)
+
+-- name: open_lanes
+-- Chats to which something is owed.
+SELECT DISTINCT chat_id FROM deliveries WHERE status IN ('ready','sending')
+
+-- name: next_delivery
+-- The first thing owed to a chat.
+SELECT * FROM deliveries WHERE chat_id = :chat_id AND status IN ('ready','sending')
+ ORDER BY id LIMIT 1
+
+-- name: keep_parts
+-- The rendered parts, before the first of them is sent.
+UPDATE deliveries SET payload = :payload WHERE id = :id
+
+-- name: delivery_sending
+-- Written before the call: found again in this state, it may have arrived.
+UPDATE deliveries SET status = 'sending', attempt = attempt + 1 WHERE id = :id
+
+-- name: delivery_waits
+-- Surely not sent; it stays first in its lane.
+UPDATE deliveries SET status = 'ready', error = :error WHERE id = :id
+
+-- name: part_sent
+-- One more part has arrived; the last one ends the delivery.
+UPDATE deliveries SET sent_parts = sent_parts + 1, message_id = :message_id, error = NULL,
+       status = CASE WHEN :last THEN 'sent' ELSE 'ready' END,
+       sent_at = CASE WHEN :last THEN :now END
+ WHERE id = :id
+
+-- name: delivery_over
+-- It cannot arrive (failed), need not (dropped), or waits until the user is back (held).
+UPDATE deliveries SET status = :status, error = :error WHERE id = :id
+
+-- name: hold_lane
+-- The user blocked the bot: keep everything.
+UPDATE deliveries SET status = 'held' WHERE chat_id = :chat_id AND status IN ('ready','sending')
+
+-- name: release_lane
+-- The user wrote again: everything held goes out.
+UPDATE deliveries SET status = 'ready' WHERE chat_id = :chat_id AND status = 'held'
+
+-- name: move_chat
+-- A group became a supergroup with another id.
+UPDATE deliveries SET chat_id = :new_id WHERE chat_id = :old_id AND status IN ('ready','sending','held')
+
+-- name: move_jobs
+-- The same for its jobs.
+UPDATE jobs SET chat_id = :new_id WHERE chat_id = :old_id
+
+-- name: count_deliveries
+-- How many deliveries stand where.
+SELECT status, count(*) AS deliveries FROM deliveries GROUP BY status
+
+-- name: insert_card
+-- The message that shows a job; a second one replaces it.
+INSERT INTO cards (job_id, message_id, shown, final) VALUES (:job_id, :message_id, :shown, :final)
+ON CONFLICT (job_id) DO UPDATE SET message_id = excluded.message_id, shown = excluded.shown,
+                                   final = excluded.final
+
+-- name: open_cards
+-- Cards that may still change, with what they show.
+SELECT cards.message_id, cards.shown, jobs.* FROM cards JOIN jobs ON jobs.id = cards.job_id
+ WHERE cards.final = 0
+
+-- name: card
+-- The card of a job.
+SELECT message_id, shown, final FROM cards WHERE job_id = :job_id
+
+-- name: card_shown
+-- What Telegram shows now.
+UPDATE cards SET shown = :shown, final = :final WHERE job_id = :job_id
+
+-- name: reopen_card
+-- The job runs again, so its card lives again.
+UPDATE cards SET final = 0 WHERE job_id = :job_id
