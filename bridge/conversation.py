@@ -70,6 +70,17 @@ def load(tx: Tx, conversation: str) -> list[Message]:
     ]
 
 
+def trim(tx: Tx, conversation: str, *, keep: int) -> None:
+    """Show the model about the last `keep` messages, from a border that splits no tool call."""
+    messages = load(tx, conversation)
+    for index in range(len(messages) - keep, 0, -1):
+        message = messages[index]
+        starts = message.role == "user" and message.content[0].get("type") != "tool_result"
+        if starts and messages[index - 1].role == "assistant":
+            tx.run("trim_conversation", conversation=conversation, first_id=messages[index - 1].id)
+            return
+
+
 def append_event(
     tx: Tx,
     *,

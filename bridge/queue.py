@@ -88,7 +88,7 @@ class Queue:
         )
         for parent in open_parents:
             tx.run("insert_after", job_id=job_id, after_id=parent)
-        job = self._get(tx, job_id)
+        job = self.find(tx, job_id)
         record.note(tx, job, "added", now=self._now())
         record.owe_card(tx, job, now=now)
         tx.wake("worker")
@@ -166,18 +166,18 @@ class Queue:
 
     async def finish(self, job: Job, result: str, files: Iterable[Artifact] = ()) -> Job:
         """The job is done: result, delivery and note in one commit. Raises: LeaseLost."""
+        return await self.store.write(lambda tx: self.finish_in(tx, job, result, files))
 
-        def end(tx: Tx) -> Job:
-            row = tx.one("finish_job", **_fence(job), result=clean_text(result), now=self._now())
-            if row is None:
-                raise _lost(job)
-            for file in files:
-                self.attach(tx, job, file)
-            done = Job.from_row(row)
-            record.ended(tx, done, text=done.result or "", delivery="result", now=self._now())
-            return done
-
-        return await self.store.write(end)
+    def finish_in(self, tx: Tx, job: Job, result: str, files: Iterable[Artifact] = ()) -> Job:
+        """`finish` inside the caller's transaction."""
+        row = tx.one("finish_job", **_fence(job), result=clean_text(result), now=self._now())
+        if row is None:
+            raise _lost(job)
+        for file in files:
+            self.attach(tx, job, file)
+        done = Job.from_row(row)
+        record.ended(tx, done, text=done.result or "", delivery="result", now=self._now())
+        return done
 
     def attach(self, tx: Tx, job: Job, file: Artifact) -> None:
         """Give the user a file of this job, with its result."""
@@ -240,10 +240,10 @@ class Queue:
 
     def cancel_in(self, tx: Tx, job_id: int, *, chat_id: str | None) -> Job:
         """`cancel` inside the caller's transaction."""
-        self._get(tx, job_id, chat_id)
+        self.find(tx, job_id, chat_id)
         row = tx.one("cancel_job", id=job_id, now=self._now())
         if row is None:
-            return self._get(tx, job_id)
+            return self.find(tx, job_id)
         job = Job.from_row(row)
         record.ended(tx, job, text="", delivery=None, now=self._now())
         tx.wake("worker")
@@ -259,10 +259,10 @@ class Queue:
 
     def retry_in(self, tx: Tx, job_id: int, *, chat_id: str | None) -> Job:
         """`retry` inside the caller's transaction."""
-        self._get(tx, job_id, chat_id)
+        self.find(tx, job_id, chat_id)
         row = tx.one("retry_job", id=job_id)
         if row is None:
-            return self._get(tx, job_id)
+            return self.find(tx, job_id)
         job = Job.from_row(row)
         record.note(tx, job, "retried", now=self._now())
         tx.run("reopen_card", job_id=job_id)
@@ -296,7 +296,7 @@ class Queue:
 
     async def get(self, job_id: int, *, chat_id: str | None = None) -> Job:
         """One job. Raises: JobNotFound, also when it belongs to another chat."""
-        return await self.store.read(lambda tx: self._get(tx, job_id, chat_id))
+        return await self.store.read(lambda tx: self.find(tx, job_id, chat_id))
 
     async def jobs(
         self,
@@ -352,7 +352,8 @@ class Queue:
     def _now(self) -> str:
         return stamp(self.clock.now())
 
-    def _get(self, tx: Tx, job_id: int, chat_id: str | None = None) -> Job:
+    def find(self, tx: Tx, job_id: int, chat_id: str | None = None) -> Job:
+        """`get` inside the caller's transaction."""
         row = tx.one("job", id=job_id, chat_id=chat_id) if 0 < job_id < 2**63 else None
         if row is None:
             raise JobNotFound(f"There is no job {job_id}.")

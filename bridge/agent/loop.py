@@ -1,0 +1,317 @@
+"""One turn: model ↔ tools until there is an answer. The bridge and the workers run the same loop.
+
+The conversation in the database is the only state. Each step is committed before the next begins,
+and where to go on follows from the last stored message, so that a killed process loses at most the
+reply that was being written. `opening` is the message that starts the turn: it is stored with the
+first reply, and not at all when its source is already there (a replay resumes instead).
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from bridge.agent.model import Block, Listener, Model, Reply, Request
+from bridge.agent.tool import Tool, ToolFailed, result_block
+from bridge.clock import Clock, stamp
+from bridge.conversation import Message, append, load
+from bridge.errors import TurnLimitReached
+from bridge.models import clean_text
+from bridge.store import Store, Tx
+
+EMPTY: Final = "…"  # stands for a reply without content, which the API would not take back
+CUT: Final = "Your reply was cut off at the length limit. Continue exactly where you stopped."
+NO_TEXT: Final = "Give the answer to the user now."
+WRAP_UP: Final = "You have used most of your steps. Wrap up and give the result now."
+UNKNOWN_EFFECT: Final = (
+    "Interrupted by a restart; its effect is unknown. Check before doing it again."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a turn ended: `answer` (text), `handed_over` (terminal tools) or `refused` (why)."""
+
+    kind: str
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a turn may use; checked before each call."""
+
+    calls_max: int = 8
+    max_tokens: int = 1_500
+
+
+class Turn:
+    """A turn in one conversation.
+
+    `guard` runs first in every transaction (a worker checks its lease there); `on_end` runs in the
+    transaction that ends the turn, so that the answer and what is owed for it commit together.
+    `schemas` are the tools as the model has seen them so far, where that must not change.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        model: Model,
+        model_name: str,
+        conversation: str,
+        system: str,
+        tools: Sequence[Tool],
+        limits: Limits,
+        schemas: list[dict[str, Any]] | None = None,
+        server_tools: tuple[str, ...] = (),
+        guard: Callable[[Tx], None] = lambda _tx: None,
+        on_end: Callable[[Tx, Outcome], None] = lambda _tx, _outcome: None,
+        listener: Listener | None = None,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._model = model
+        self._model_name = model_name
+        self._conversation = conversation
+        self._system = system
+        self._tools = {tool.name: tool for tool in tools}
+        self._schemas = [tool.to_api() for tool in tools] if schemas is None else schemas
+        self._server_tools = server_tools
+        self._limits = limits
+        self._guard = guard
+        self._on_end = on_end
+        self._listener = listener
+        self._history: list[Message] = []
+        self._unsaved: list[Message] = []
+        self._calls = 0
+
+    async def run(self, opening: Message) -> Outcome:
+        """Run to the end. Raises: ModelUnavailable, ModelRefused, TurnLimitReached, LeaseLost."""
+        self._history = await self._store.read(lambda tx: load(tx, self._conversation))
+        if not any(message.source == opening.source for message in self._history):
+            self._say(opening)
+        while True:
+            last = self._history[-1]
+            if last.role == "assistant" and last.stop_reason == "tool_use":
+                await self._run_tools(last)
+            elif last.role == "assistant" and last.stop_reason == "max_tokens":
+                self._say(_user(CUT))
+            elif last.role == "assistant" and last.stop_reason == "end_turn":
+                return await self._again(Outcome(kind="answer", text=self._answer()))
+            elif last.role == "assistant" and last.stop_reason == "refusal":
+                return await self._again(Outcome(kind="refused", text=_text_of(last)))
+            else:
+                outcome = await self._ask()
+                if outcome is not None:
+                    return outcome
+
+    async def _ask(self) -> Outcome | None:
+        """One model call and the commit of its reply."""
+        self._calls += 1
+        if self._calls > self._limits.calls_max + 1:
+            raise TurnLimitReached(
+                f"The turn used all of its {self._limits.calls_max} model calls."
+            )
+        if self._calls == max(2, self._limits.calls_max * 4 // 5):
+            self._say(_user(WRAP_UP))
+        request = Request(
+            model=self._model_name,
+            system=self._system,
+            messages=[message.to_api() for message in self._history],
+            tools=self._schemas,
+            max_tokens=self._limits.max_tokens,
+            server_tools=self._server_tools,
+            tools_allowed=self._calls <= self._limits.calls_max,
+        )
+        reply = await self._model.stream(request, self._listener)
+        message = _to_message(reply)
+        if message.stop_reason == "end_turn" and _text_of(message) in ("", EMPTY):
+            self._say(message)
+            self._say(_user(NO_TEXT))
+            return None
+        return await self._keep(message, reply)
+
+    async def _keep(self, message: Message, reply: Reply) -> Outcome | None:
+        """Commit a reply with everything that only changes the database."""
+        uses = _tool_uses(message)
+        in_step = bool(uses) and all(self._commits(use) for use in uses)
+        terminal = in_step and all(self._tools[use["name"]].terminal for use in uses)
+
+        def step(tx: Tx) -> tuple[Message | None, Outcome | None]:
+            self._guard(tx)
+            self._save(tx, [*self._unsaved, message])
+            self._account(tx, reply)
+            results, failed = self._commit_tools(tx, uses) if in_step else (None, False)
+            if results is not None:
+                self._save(tx, [results])
+            outcome = None
+            if terminal and not failed:
+                outcome = Outcome(kind="handed_over")
+            elif message.stop_reason == "end_turn":
+                outcome = Outcome(kind="answer", text=self._answer(message))
+            elif message.stop_reason == "refusal":
+                outcome = Outcome(kind="refused", text=_text_of(message))
+            if outcome is not None:
+                self._on_end(tx, outcome)
+            return results, outcome
+
+        results, outcome = await self._store.write(step)
+        self._unsaved = []
+        self._history.append(message)
+        if results is not None:
+            self._history.append(results)
+        return outcome
+
+    async def _again(self, outcome: Outcome) -> Outcome:
+        """The turn had ended before; whatever its end still owes is done now."""
+
+        def end(tx: Tx) -> None:
+            self._guard(tx)
+            self._on_end(tx, outcome)
+
+        await self._store.write(end)
+        return outcome
+
+    def _commits(self, use: Block) -> bool:
+        tool = self._tools.get(use["name"])
+        return tool is not None and tool.commit is not None
+
+    def _commit_tools(self, tx: Tx, uses: list[Block]) -> tuple[Message, bool]:
+        """Run tools that act in this transaction; a failure of one does not undo the others."""
+        blocks: list[Block] = []
+        for use in uses:
+            tool = self._tools[use["name"]]
+            assert tool.commit is not None
+            try:
+                text = tool.commit(tx, tool.check(use["input"]))
+                blocks.append(result_block(use["id"], text))
+            except ToolFailed as error:
+                blocks.append(result_block(use["id"], str(error), is_error=True))
+        failed = any(block.get("is_error") for block in blocks)
+        return Message(role="user", content=blocks), failed
+
+    async def _run_tools(self, last: Message) -> None:
+        """Run the tools of the last stored message and store their results as one message."""
+        blocks = [await self._run_tool(use) for use in _tool_uses(last)]
+        results = Message(role="user", content=blocks)
+
+        def keep(tx: Tx) -> None:
+            self._guard(tx)
+            self._save(tx, [results])
+
+        await self._store.write(keep)
+        self._history.append(results)
+
+    async def _run_tool(self, use: Block) -> Block:
+        """One tool call, once: what was done before a crash is not done again."""
+        key = {"conversation": self._conversation, "id": use["id"]}
+        tool = self._tools.get(use["name"])
+        known = await self._store.read(lambda tx: tx.one("tool_call", **key))
+        if known is not None and known["state"] == "done":
+            return dict(json.loads(known["result"]))
+        if tool is None:
+            return result_block(use["id"], f"There is no tool {use['name']}.", is_error=True)
+        if known is not None and tool.repeat == "once":
+            return result_block(use["id"], UNKNOWN_EFFECT, is_error=True)
+
+        def start(tx: Tx) -> None:
+            self._guard(tx)
+            tx.run("tool_call_started", **key, name=tool.name)
+
+        try:
+            given = tool.check(use["input"])
+            if tool.commit is not None:
+                return await self._commit_one(tool, use)
+            if tool.repeat == "once":
+                await self._store.write(start)
+            assert tool.run is not None
+            block = result_block(use["id"], clean_text(await tool.run(given)))
+        except ToolFailed as error:
+            block = result_block(use["id"], clean_text(str(error)), is_error=True)
+        await self._tool_done(key, use, block)
+        return block
+
+    async def _commit_one(self, tool: Tool, use: Block) -> Block:
+        """A database tool among others that are not: its effect and its result commit together."""
+
+        def step(tx: Tx) -> Block:
+            self._guard(tx)
+            block = self._commit_tools(tx, [use])[0].content[0]
+            self._done_in(tx, use, block)
+            return block
+
+        return await self._store.write(step)
+
+    async def _tool_done(self, key: dict[str, str], use: Block, block: Block) -> None:
+        def done(tx: Tx) -> None:
+            self._guard(tx)
+            self._done_in(tx, use, block)
+
+        await self._store.write(done, durable=False)
+
+    def _done_in(self, tx: Tx, use: Block, block: Block) -> None:
+        tx.run(
+            "tool_call_done",
+            conversation=self._conversation,
+            id=use["id"],
+            name=use["name"],
+            result=json.dumps(block, ensure_ascii=False),
+        )
+
+    def _say(self, message: Message) -> None:
+        """Add a message that is stored with the next reply."""
+        self._history.append(message)
+        self._unsaved.append(message)
+
+    def _save(self, tx: Tx, messages: list[Message]) -> None:
+        for message in messages:
+            append(tx, self._conversation, message, now=stamp(self._clock.now()))
+
+    def _account(self, tx: Tx, reply: Reply) -> None:
+        tx.run(
+            "insert_usage",
+            now=stamp(self._clock.now()),
+            conversation=self._conversation,
+            model=self._model_name,
+            input_tokens=reply.usage.input_tokens,
+            output_tokens=reply.usage.output_tokens,
+            cache_read=reply.usage.cache_read,
+            cache_write=reply.usage.cache_write,
+            latency_ms=reply.usage.latency_ms,
+        )
+
+    def _answer(self, last: Message | None = None) -> str:
+        """The text of the last reply, with the parts before it that were cut at the limit."""
+        messages = [*self._history, last] if last is not None else self._history
+        parts: list[str] = []
+        for message in reversed(messages):
+            if message.role == "assistant" and (not parts or message.stop_reason == "max_tokens"):
+                parts.append(_text_of(message))
+            elif message.role == "assistant" or _text_of(message) != CUT:
+                break
+        return "".join(reversed(parts))
+
+
+def _to_message(reply: Reply) -> Message:
+    """A reply as it is stored: no empty message, no half tool call."""
+    content = reply.content
+    if reply.stop_reason != "tool_use":
+        content = [block for block in content if block.get("type") != "tool_use"]
+    known = ("tool_use", "max_tokens", "pause_turn", "refusal")
+    stop_reason = reply.stop_reason if reply.stop_reason in known else "end_turn"
+    if stop_reason == "refusal" or not content:
+        content = [{"type": "text", "text": reply.refusal or EMPTY}]
+    return Message(role="assistant", content=content, stop_reason=stop_reason)
+
+
+def _tool_uses(message: Message) -> list[Block]:
+    return [block for block in message.content if block.get("type") == "tool_use"]
+
+
+def _text_of(message: Message) -> str:
+    return "".join(str(b["text"]) for b in message.content if b.get("type") == "text")
+
+
+def _user(text: str) -> Message:
+    return Message(role="user", content=[{"type": "text", "text": text}])

@@ -1,0 +1,209 @@
+"""The model provider: one streamed request, its reply, and its errors in our words.
+
+The only module that imports anthropic, and only when the first request is made: the import costs
+about a second and 60 MB, which an idle process does without. No retries here; whoever calls knows
+whether a person is waiting. A stream that ends early is a failure, never a finished turn: the SDK
+gives back half a tool call without raising (measured with 2.12.0).
+"""
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from bridge.errors import ModelRefused, ModelUnavailable
+
+if TYPE_CHECKING:
+    from anthropic import AsyncAnthropic
+
+Block = dict[str, Any]
+TRANSIENT_TYPES = {"overloaded_error", "api_error", "rate_limit_error", "timeout_error"}
+TRANSIENT_STATUS = {408, 409, 429}
+IDLE_TIMEOUT_S = 120.0  # a provider that says nothing for so long has gone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One request; `server_tools` are run by the provider, where it has them."""
+
+    model: str
+    system: str
+    messages: list[dict[str, Any]]
+    tools: list[dict[str, Any]]
+    max_tokens: int
+    server_tools: tuple[str, ...] = ()
+    tools_allowed: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Tokens of one request."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read: int = 0
+    cache_write: int = 0
+    latency_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """A whole reply. `content` holds the blocks exactly as the provider made them."""
+
+    content: list[Block]
+    stop_reason: str
+    usage: Usage = field(default_factory=Usage)
+    refusal: str = ""
+
+    @property
+    def tool_uses(self) -> list[Block]:
+        """The tools the model asked for."""
+        return [block for block in self.content if block.get("type") == "tool_use"]
+
+
+class Listener(Protocol):
+    """Hears a reply while it is written."""
+
+    def text(self, delta: str) -> None:
+        """More of the answer."""
+
+    def tool_input(self, name: str, partial: dict[str, Any]) -> None:
+        """The input of a tool call, as far as it has come."""
+
+
+class Model(Protocol):
+    """Anything that can answer a request."""
+
+    async def stream(self, request: Request, listener: Listener | None = None) -> Reply:
+        """Ask and wait for the whole reply. Raises: ModelUnavailable, ModelRefused."""
+
+    async def close(self) -> None:
+        """Close connections."""
+
+
+class AnthropicModel:
+    """The Messages API of Anthropic, or of a provider that speaks it."""
+
+    def __init__(self, *, key: str, base_url: str = "") -> None:
+        self._key = key
+        self._base_url = base_url
+        self._client: AsyncAnthropic | None = None
+        self._opening = asyncio.Lock()
+
+    async def stream(self, request: Request, listener: Listener | None = None) -> Reply:
+        """Ask and wait for the whole reply. Raises: ModelUnavailable, ModelRefused."""
+        client = await self.open()
+        started = time.perf_counter()
+        import anthropic
+        import httpx2
+
+        try:
+            async with client.messages.stream(**_parameters(request)) as stream:
+                async for event in stream:
+                    if listener is None:
+                        continue
+                    if event.type == "text":
+                        listener.text(event.text)
+                    elif event.type == "input_json" and isinstance(event.snapshot, dict):
+                        block = stream.current_message_snapshot.content[-1]
+                        listener.tool_input(getattr(block, "name", ""), event.snapshot)
+                message = await stream.get_final_message()
+        except anthropic.APIStatusError as error:
+            raise _status_error(error) from error
+        except (anthropic.APIConnectionError, httpx2.HTTPError) as error:
+            raise ModelUnavailable(
+                f"The model provider cannot be reached ({type(error).__name__})."
+            ) from error
+        if message.stop_reason is None:
+            raise ModelUnavailable("The model provider broke off in the middle of a reply.")
+        usage = message.usage
+        return Reply(
+            content=[block.to_dict() for block in message.content],
+            stop_reason=str(message.stop_reason),
+            usage=Usage(
+                input_tokens=usage.input_tokens,
+                output_tokens=usage.output_tokens,
+                cache_read=usage.cache_read_input_tokens or 0,
+                cache_write=usage.cache_creation_input_tokens or 0,
+                latency_ms=round((time.perf_counter() - started) * 1000),
+            ),
+            refusal=str(getattr(message.stop_details, "explanation", "") or "")
+            if message.stop_reason == "refusal"
+            else "",
+        )
+
+    async def open(self) -> "AsyncAnthropic":
+        """The client; the first call imports the SDK in a thread, so that the loop goes on."""
+        async with self._opening:
+            if self._client is None:
+                self._client = await asyncio.to_thread(self._connect)
+        return self._client
+
+    async def close(self) -> None:
+        """Close connections."""
+        if self._client is not None:
+            await self._client.close()
+            self._client = None
+
+    def _connect(self) -> "AsyncAnthropic":
+        import anthropic
+        import httpx2
+
+        return anthropic.AsyncAnthropic(
+            api_key=self._key,
+            base_url=self._base_url or None,
+            max_retries=0,
+            timeout=httpx2.Timeout(IDLE_TIMEOUT_S, connect=5.0),
+            # DeepSeek and others read the key from here (agent reference §6)
+            default_headers={"x-api-key": self._key} if self._base_url else None,
+        )
+
+
+def _parameters(request: Request) -> dict[str, Any]:
+    """The request in the words of the provider; other models than Claude get the common core."""
+    claude = request.model.startswith("claude-")
+    tools = list(request.tools)
+    system: list[Block] = [{"type": "text", "text": request.system}]
+    parameters: dict[str, Any] = {
+        "model": request.model,
+        "max_tokens": request.max_tokens,
+        "messages": request.messages,
+        "system": system,
+    }
+    if claude:
+        system[-1]["cache_control"] = {"type": "ephemeral", "ttl": "1h"}
+        parameters["cache_control"] = {"type": "ephemeral"}
+        if "haiku" in request.model:
+            parameters["thinking"] = {"type": "disabled"}
+            parameters["output_config"] = {"effort": "low"}
+        tools += [{"type": kind, "name": kind.rpartition("_")[0]} for kind in request.server_tools]
+    else:
+        plain = ("name", "description", "input_schema")
+        tools = [{key: tool[key] for key in plain} for tool in tools]
+    if tools:
+        parameters["tools"] = tools
+        if not request.tools_allowed:
+            parameters["tool_choice"] = {"type": "none"}
+    return parameters
+
+
+def _status_error(error: Any) -> ModelUnavailable | ModelRefused:
+    """By status and type, never by text: an error inside a stream has status 200."""
+    status, kind = int(error.status_code), str(error.type or "")
+    if kind in TRANSIENT_TYPES or status in TRANSIENT_STATUS or status >= 500:
+        return ModelUnavailable(
+            f"The model provider is not available now ({kind or status}).",
+            retry_after_s=_retry_after(error.response.headers.get("retry-after")),
+        )
+    if status in (401, 403):
+        return ModelRefused(
+            f"The model provider does not accept ANTHROPIC_API_KEY ({status}): run `kitt setup`."
+        )
+    return ModelRefused(f"The model provider refused the request ({kind or status}, {status}).")
+
+
+def _retry_after(text: str | None) -> float | None:
+    try:
+        return max(0.0, float(text)) if text else None
+    except ValueError:
+        return None

@@ -1,0 +1,79 @@
+"""What supervisord lacks, loaded into supervisord itself: no second process watches the first.
+
+`[rpcinterface:kitt]` in supervisord.conf names `make_interface`. It does three things:
+  - a program that supervisord gave up on (FATAL), or that ended with exit code 78, is started
+    again after `rest_s`: KITT never gives up (Supervisor/supervisor#487 asks for this since 2014);
+  - at the end all programs drain at the same time: by itself supervisord stops one group after
+    the other, each for up to `stopwaitsecs`;
+  - it counts starts, which supervisord does not.
+
+It runs inside supervisord's only loop, so it imports next to nothing, never waits and never raises.
+"""
+
+import time
+from typing import Any, Final
+
+from supervisor import events
+from supervisor.states import ProcessStates, SupervisorStates
+
+REST_S: Final = 60.0  # long enough not to be a loop, short enough not to need a person
+
+_GAVE_UP: Final = (ProcessStates.FATAL, ProcessStates.EXITED)
+
+
+def make_interface(supervisord: Any, rest_s: str = str(REST_S)) -> "Listener":
+    """The factory supervisord calls; `rest_s` is an option of the section."""
+    return Listener(supervisord, rest_s=float(rest_s))
+
+
+class Listener:
+    """Restarts what was given up on. Public methods can be called over XML-RPC as `kitt.<name>`."""
+
+    def __init__(self, supervisord: Any, *, rest_s: float) -> None:
+        self._supervisord = supervisord
+        self._rest_s = rest_s
+        self._due: dict[str, float] = {}
+        self._starts: dict[str, int] = {}
+        events.subscribe(events.ProcessStateStartingEvent, self._count)
+        events.subscribe(events.ProcessStateFatalEvent, self._rest)
+        events.subscribe(events.ProcessStateExitedEvent, self._rest)
+        events.subscribe(events.Tick5Event, self._revive)
+        events.subscribe(events.SupervisorStoppingEvent, self._drain)
+
+    def starts(self) -> dict[str, int]:
+        """How often each program was started, failed starts included."""
+        return self._starts
+
+    def forget(self, name: str) -> bool:
+        """A person stopped this program: leave it alone."""
+        return self._due.pop(name, None) is not None
+
+    def _count(self, event: Any) -> None:
+        name = event.process.config.name
+        self._starts[name] = self._starts.get(name, 0) + 1
+
+    def _rest(self, event: Any) -> None:
+        options = self._supervisord.options
+        if options.mood != SupervisorStates.RUNNING:
+            return  # at shutdown supervisord turns BACKOFF into FATAL
+        if isinstance(event, events.ProcessStateExitedEvent) and not event.expected:
+            return  # supervisord starts it again at once
+        name = event.process.config.name
+        self._due[name] = time.monotonic() + self._rest_s
+        options.logger.warn(f"{name} does not stay up; started again in {self._rest_s:g} s")
+
+    def _revive(self, _: Any) -> None:
+        if self._supervisord.options.mood != SupervisorStates.RUNNING:
+            return
+        now = time.monotonic()
+        for name in [name for name, due in self._due.items() if due <= now]:
+            del self._due[name]
+            # Each program is a group of its own, of the same name; a removed one is not there.
+            group = self._supervisord.process_groups.get(name)
+            process = group.processes.get(name) if group else None
+            if process and process.get_state() in _GAVE_UP:
+                process.spawn()
+
+    def _drain(self, _: Any) -> None:
+        for group in self._supervisord.process_groups.values():
+            group.stop_all()

@@ -1,0 +1,211 @@
+"""Tools by which the main agent hands work over and speaks about it.
+
+All of them only change the database, so they act in the transaction that stores the model's
+message: the acknowledgement, the job and its card commit together, with one model call. The chat
+and the person are never parameters; they come from the update. Words and schemas: agent reference
+§2.4.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from bridge.agent.tool import Input, Tool, ToolFailed
+from bridge.errors import JobNotFound, JobRefused
+from bridge.models import Job, JobStatus, NewJob, short
+from bridge.queue import Queue, list_jobs
+from bridge.store import Tx
+
+KINDS = ["research", "browser", "code", "files", "other"]
+URGENT_PRIORITY = 10
+SIMILAR_WITHIN_ACTIVE = 20  # active jobs looked through for one that is the same
+ACTIVE = (
+    JobStatus.PENDING,
+    JobStatus.SCHEDULED,
+    JobStatus.BLOCKED,
+    JobStatus.RUNNING,
+    JobStatus.WAITING,
+)
+FINISHED = (JobStatus.DONE, JobStatus.FAILED, JobStatus.CANCELLED)
+RESULT_CHARS_MAX = 12_000  # of a result read back into the chat
+
+START_DESCRIPTION = (
+    "Hand a task to a background worker. Use it for anything that needs the web, a browser, files, "
+    "code, several steps or more than about 10 seconds, and always when the user asks for the "
+    "background ('op de achtergrond', 'in the background', 'laat me weten als het klaar is'). Do "
+    "NOT use it for small talk, for questions you can answer at once from what you know or from "
+    "this conversation, or for questions about existing jobs (use list_jobs). The worker sees ONLY "
+    "'instructions', not this chat: write every name, date, link, language and wanted output form "
+    "into it. The result is sent to the user automatically, so never promise to check later. One "
+    "call per independent task. If <kitt-state> shows the same task already pending or running, do "
+    "not start it again."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Whose turn it is: what every job of this turn carries."""
+
+    chat_id: str
+    thread_id: int
+    user_id: str
+    message_id: int | None
+    source: str  # e.g. "update:123"; jobs of the turn are "update:123:0", "update:123:1" …
+
+
+def job_tools(queue: Queue, origin: Origin) -> list[Tool]:
+    """The main agent's tools, in a fixed order (the prompt cache depends on it)."""
+    return [
+        Tool(
+            name="start_background_job",
+            description=START_DESCRIPTION,
+            properties={
+                "acknowledgement": {
+                    "type": "string",
+                    "description": "One short sentence to the user, in the user's language, that "
+                    "you are starting this now. Shown immediately. No promise about time.",
+                },
+                "title": {
+                    "type": "string",
+                    "description": "At most 60 characters, user's language.",
+                },
+                "instructions": {
+                    "type": "string",
+                    "description": "Complete, self-contained task for a worker that cannot see "
+                    "this chat.",
+                },
+                "kind": {"type": "string", "enum": KINDS},
+                "priority": {
+                    "type": "string",
+                    "enum": ["normal", "urgent"],
+                    "description": "urgent only if the user said so.",
+                },
+            },
+            commit=_start(queue, origin),
+            terminal=True,
+            eager=True,
+        ),
+        Tool(
+            name="list_jobs",
+            description="List this chat's jobs with status and progress. Use for 'how far are "
+            "you', 'what is running'.",
+            properties={"status": {"type": "string", "enum": ["active", "finished", "all"]}},
+            commit=lambda tx, given: _list(tx, origin, given["status"]),
+        ),
+        _by_id(
+            "get_job", "Full result, steps and files of one job of this chat.", _get(queue, origin)
+        ),
+        _by_id(
+            "cancel_job",
+            "Cancel one job. Only when the user asks for it. If it is unclear which one, ask.",
+            lambda tx, given: _line(queue.cancel_in(tx, given["job_id"], chat_id=origin.chat_id)),
+        ),
+        _by_id(
+            "retry_job",
+            "Run a failed or cancelled job again, from its last completed step.",
+            lambda tx, given: _line(queue.retry_in(tx, given["job_id"], chat_id=origin.chat_id)),
+        ),
+    ]
+
+
+def start_job(
+    tx: Tx,
+    queue: Queue,
+    origin: Origin,
+    *,
+    prompt: str,
+    title: str,
+    acknowledgement: str,
+    kind: str = "other",
+    priority: int = 0,
+    ordinal: int = 0,
+) -> Job:
+    """A job for this chat, in the caller's transaction. A replayed turn gets the job it made."""
+    new = NewJob(
+        chat_id=origin.chat_id,
+        thread_id=origin.thread_id,
+        user_id=origin.user_id,
+        request_message_id=origin.message_id,
+        prompt=prompt,
+        title=short(title, 60),
+        acknowledgement=short(acknowledgement, 300),
+        kind=kind,
+        priority=priority,
+        source=f"{origin.source}:{ordinal}",
+    )
+    return queue.insert(tx, new)
+
+
+def active_jobs(tx: Tx, chat_id: str) -> list[Job]:
+    """Jobs of a chat that have not ended, oldest first."""
+    return list_jobs(tx, chat_id=chat_id, statuses=ACTIVE, limit=SIMILAR_WITHIN_ACTIVE)[::-1]
+
+
+def _start(queue: Queue, origin: Origin) -> Callable[[Tx, Input], str]:
+    started: list[int] = []  # jobs of this turn so far
+
+    def start(tx: Tx, given: Input) -> str:
+        prompt = str(given["instructions"])
+        for job in active_jobs(tx, origin.chat_id):
+            if _same(job.prompt, prompt) and not (job.source or "").startswith(f"{origin.source}:"):
+                raise ToolFailed(f"Already {job.status} as job {job.id}; not started again.")
+        try:
+            job = start_job(
+                tx,
+                queue,
+                origin,
+                prompt=prompt,
+                title=str(given["title"]),
+                acknowledgement=str(given["acknowledgement"]),
+                kind=str(given["kind"]),
+                priority=URGENT_PRIORITY if given["priority"] == "urgent" else 0,
+                ordinal=len(started),
+            )
+        except JobRefused as error:
+            raise ToolFailed(str(error)) from None
+        started.append(job.id)
+        return f"Queued as job {job.id}. Your acknowledgement was shown to the user."
+
+    return start
+
+
+def _by_id(name: str, description: str, act: Callable[[Tx, Input], str]) -> Tool:
+    def commit(tx: Tx, given: Input) -> str:
+        try:
+            return act(tx, given)
+        except JobNotFound as error:
+            raise ToolFailed(str(error)) from None
+
+    properties: dict[str, dict[str, Any]] = {"job_id": {"type": "integer"}}
+    return Tool(name=name, description=description, properties=properties, commit=commit)
+
+
+def _list(tx: Tx, origin: Origin, which: str) -> str:
+    statuses = {"active": ACTIVE, "finished": FINISHED}.get(which, ())
+    jobs = list_jobs(tx, chat_id=origin.chat_id, statuses=statuses, limit=20)
+    return "\n".join(_line(job) for job in jobs) or "No jobs."
+
+
+def _get(queue: Queue, origin: Origin) -> Callable[[Tx, Input], str]:
+    def get(tx: Tx, given: Input) -> str:
+        job = queue.find(tx, given["job_id"], chat_id=origin.chat_id)
+        files = [row["name"] for row in tx.all("files_of", job_id=job.id)]
+        steps = [row["message"] for row in tx.all("events_of", job_id=job.id) if row["message"]]
+        lines = [_line(job), f"Request: {short(job.prompt, 1_000)}"]
+        lines += [f"Steps: {'; '.join(steps[-10:])}"] if steps else []
+        lines += [f"Files: {', '.join(files)}"] if files else []
+        lines += [f"Result:\n{job.result[:RESULT_CHARS_MAX]}"] if job.result else []
+        return "\n".join(lines)
+
+    return get
+
+
+def _line(job: Job) -> str:
+    progress = f" {job.progress:.0f}%" if job.progress is not None and not job.status.final else ""
+    step = f" – {job.step}" if job.step and not job.status.final else ""
+    error = f" – {job.error}" if job.error and job.status is JobStatus.FAILED else ""
+    return f"#{job.id} {job.status}{progress} “{job.name}”{step}{error}"
+
+
+def _same(one: str, other: str) -> bool:
+    return " ".join(one.split()).casefold() == " ".join(other.split()).casefold()
