@@ -1,6 +1,197 @@
-"""Entry point of the `kitt` command."""
+"""The `kitt` command: the composition root, the only part that sees everything.
+
+Imports of what a command needs happen when it runs: `kitt queue list` costs neither the Telegram
+nor the model library. Whatever goes wrong on purpose ends as one line on standard error and an exit
+code: 78 for a wrong setting, 75 where waiting helps, 1 otherwise.
+"""
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from bridge import __version__
+from bridge.errors import ConfigError, KittError
+from bridge.settings import VARIABLES, Settings
+
+Action = Callable[[argparse.Namespace], int]
 
 
-def main() -> int:
-    """Run the command line."""
-    return 0
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return int(arguments.action(arguments))
+    except KittError as error:
+        print(f"kitt: {error}", file=sys.stderr)
+        if isinstance(error, ConfigError) and getattr(arguments, "supervised", False):
+            from bridge.process import outlast_start_check
+
+            outlast_start_check()
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # `kitt logs | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    from bridge.cli_queue import add_queue_commands
+
+    parser = argparse.ArgumentParser(
+        prog="kitt",
+        description="A personal assistant in Telegram that never makes you wait.",
+        epilog="First time? `make demo` shows everything without an account; `kitt setup` connects "
+        "your bot; `kitt up` runs it.",
+    )
+    parser.add_argument("--version", action="version", version=f"kitt {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_programs(commands)
+    _add_supervision(commands)
+    add_queue_commands(commands)
+    return parser
+
+
+def _add_programs(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    variables = "\n".join(
+        f"  {name:<26}{meaning}{f' ({default})' if default else ''}"
+        for name, (default, meaning) in VARIABLES.items()
+    )
+    settings = f"settings, from the environment or .env (the environment wins):\n{variables}"
+    raw = argparse.RawDescriptionHelpFormatter
+    bridge = commands.add_parser(
+        "bridge",
+        help="the process that speaks Telegram, in the foreground",
+        formatter_class=raw,
+        epilog=settings,
+    )
+    bridge.add_argument("--supervised", action="store_true", help="end when supervisord ends")
+    bridge.set_defaults(action=_bridge)
+    worker = commands.add_parser(
+        "worker",
+        help="one process that works on jobs, in the foreground",
+        formatter_class=raw,
+        epilog=settings,
+    )
+    worker.add_argument("--slot", type=int, default=1, metavar="N", help="its number (1)")
+    worker.add_argument("--supervised", action="store_true", help="end when supervisord ends")
+    worker.set_defaults(action=_worker)
+    setup = commands.add_parser("setup", help="ask for token and key, check them, write .env")
+    setup.add_argument(
+        "--non-interactive", action="store_true", help="take what the environment has"
+    )
+    setup.set_defaults(action=_setup)
+    doctor = commands.add_parser("doctor", help="look for what is wrong and say what to do")
+    doctor.add_argument("--json", action="store_true", help="print JSON")
+    doctor.set_defaults(action=_doctor)
+    demo = commands.add_parser("demo", help="the whole story with no account and no network")
+    demo.add_argument("--once", action="store_true", help="end after the story")
+    demo.add_argument("--port", type=int, default=8765, help="of the chat page (8765)")
+    demo.set_defaults(action=_demo)
+
+
+def _add_supervision(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    up = commands.add_parser("up", help="run bridge and workers under supervisord, until Ctrl-C")
+    up.add_argument("-d", "--detach", action="store_true", help="go to the background")
+    up.set_defaults(action=_up)
+    down = commands.add_parser("down", help="let jobs finish or go back, then end everything")
+    down.set_defaults(action=_down)
+    status = commands.add_parser("status", help="processes, memory, jobs")
+    status.add_argument("--json", action="store_true", help="print JSON")
+    status.set_defaults(action=_status)
+    logs = commands.add_parser("logs", help="what the processes wrote")
+    logs.add_argument("name", nargs="?", help="bridge, worker-1, … (all)")
+    logs.add_argument("-f", "--follow", action="store_true", help="go on as more comes")
+    logs.add_argument("-n", "--lines", type=int, default=20, help="per process (20)")
+    logs.set_defaults(action=_logs)
+    for name, text in (("start", "start"), ("stop", "stop"), ("restart", "drain and start again")):
+        command = commands.add_parser(name, help=f"{text} processes")
+        command.add_argument("names", nargs="*", help="bridge, worker-1, … (all)")
+        if name == "restart":
+            command.add_argument("--rolling", action="store_true", help="one after the other")
+        command.set_defaults(action=_control, command=name)
+    scale = commands.add_parser("scale", help="change the number of workers, touching no other")
+    scale.add_argument("workers", type=int, metavar="N")
+    scale.set_defaults(action=_scale)
+
+
+def _bridge(arguments: argparse.Namespace) -> int:
+    from bridge.programs import run_bridge
+
+    return asyncio.run(run_bridge(Settings.load(), arguments.supervised))
+
+
+def _worker(arguments: argparse.Namespace) -> int:
+    from bridge.programs import run_worker
+
+    if not 1 <= arguments.slot <= 999:
+        raise ConfigError("--slot must be from 1 to 999.")
+    return asyncio.run(run_worker(Settings.load(), arguments.slot, arguments.supervised))
+
+
+def _setup(arguments: argparse.Namespace) -> int:
+    from bridge import setup
+
+    interactive = sys.stdin.isatty() and not arguments.non_interactive
+    return setup.run(os.environ, env_file=Path(".env"), interactive=interactive)
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from bridge import doctor
+
+    return doctor.run(None, env_file=Path(".env"), as_json=arguments.json)
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    from bridge.emulator.demo import run
+
+    once = arguments.once or not sys.stdin.isatty()
+    return asyncio.run(run(once=once, port=arguments.port))
+
+
+def _up(arguments: argparse.Namespace) -> int:
+    from bridge import supervision
+
+    settings = Settings.load()
+    settings.need_token()
+    settings.need_key()
+    return supervision.up(settings, daemon=arguments.detach)
+
+
+def _down(_arguments: argparse.Namespace) -> int:
+    from bridge import supervision
+
+    return supervision.down(Settings.load())
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    from bridge.cli_queue import print_status
+
+    return print_status(Settings.load(), as_json=arguments.json)
+
+
+def _logs(arguments: argparse.Namespace) -> int:
+    from bridge import supervision
+
+    return supervision.logs(
+        Settings.load(), arguments.name, follow=arguments.follow, lines=arguments.lines
+    )
+
+
+def _control(arguments: argparse.Namespace) -> int:
+    from bridge import supervision
+
+    settings = Settings.load()
+    if arguments.command == "restart":
+        return supervision.restart(settings, arguments.names, rolling=arguments.rolling)
+    act = supervision.start if arguments.command == "start" else supervision.stop
+    return act(settings, arguments.names)
+
+
+def _scale(arguments: argparse.Namespace) -> int:
+    from bridge import supervision
+
+    return supervision.scale(Settings.load(), arguments.workers)

@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from bridge.models import clean_text
 from bridge.store import Tx
 
 Block = dict[str, Any]
@@ -48,7 +49,7 @@ def append(tx: Tx, conversation: str, message: Message, *, now: str) -> bool:
             "insert_message",
             conversation=conversation,
             role=message.role,
-            content=json.dumps(message.content, ensure_ascii=False),
+            content=clean_text(json.dumps(message.content, ensure_ascii=False)),
             source=message.source,
             stop_reason=message.stop_reason,
             now=now,

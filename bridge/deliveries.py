@@ -8,7 +8,7 @@ import json
 import sqlite3
 from typing import Any
 
-from bridge.models import Delivery
+from bridge.models import Delivery, clean_text
 from bridge.store import Tx
 
 
@@ -39,7 +39,7 @@ def owe(
         chat_id=chat_id,
         thread_id=thread_id,
         kind=kind,
-        payload=json.dumps(payload, ensure_ascii=False),
+        payload=clean_text(json.dumps(payload, ensure_ascii=False)),
         dedupe_key=dedupe_key,
         now=now,
     )

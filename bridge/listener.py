@@ -1,8 +1,10 @@
 """What supervisord lacks, loaded into supervisord itself: no second process watches the first.
 
-`[rpcinterface:kitt]` in supervisord.conf names `make_interface`. It does three things:
+`[rpcinterface:kitt]` in supervisord.conf names `make_interface`. What it adds:
   - a program that supervisord gave up on (FATAL), or that ended with exit code 78, is started
     again after `rest_s`: KITT never gives up (Supervisor/supervisor#487 asks for this since 2014);
+  - programs start at once, and signals and ends of programs are noticed at once: by itself
+    supervisord looks once a second;
   - at the end all programs drain at the same time: by itself supervisord stops one group after
     the other, each for up to `stopwaitsecs`;
   - it counts starts, which supervisord does not.
@@ -10,7 +12,10 @@
 It runs inside supervisord's only loop, so it imports next to nothing, never waits and never raises.
 """
 
+import os
+import signal
 import time
+from contextlib import suppress
 from typing import Any, Final
 
 from supervisor import events
@@ -32,12 +37,14 @@ class Listener:
     def __init__(self, supervisord: Any, *, rest_s: float) -> None:
         self._supervisord = supervisord
         self._rest_s = rest_s
+        self._bell = _Bell(supervisord.options.get_socket_map())
         self._due: dict[str, float] = {}
         self._starts: dict[str, int] = {}
         events.subscribe(events.ProcessStateStartingEvent, self._count)
         events.subscribe(events.ProcessStateFatalEvent, self._rest)
         events.subscribe(events.ProcessStateExitedEvent, self._rest)
         events.subscribe(events.Tick5Event, self._revive)
+        events.subscribe(events.SupervisorRunningEvent, self._begin)
         events.subscribe(events.SupervisorStoppingEvent, self._drain)
 
     def starts(self) -> dict[str, int]:
@@ -57,7 +64,8 @@ class Listener:
         if options.mood != SupervisorStates.RUNNING:
             return  # at shutdown supervisord turns BACKOFF into FATAL
         if isinstance(event, events.ProcessStateExitedEvent) and not event.expected:
-            return  # supervisord starts it again at once
+            self._bell.ring()  # supervisord starts it again, in its next turn
+            return
         name = event.process.config.name
         self._due[name] = time.monotonic() + self._rest_s
         options.logger.warn(f"{name} does not stay up; started again in {self._rest_s:g} s")
@@ -74,6 +82,52 @@ class Listener:
             if process and process.get_state() in _GAVE_UP:
                 process.spawn()
 
+    def _begin(self, _: Any) -> None:
+        for group in self._supervisord.process_groups.values():
+            group.transition()
+
     def _drain(self, _: Any) -> None:
+        if self._supervisord.options.mood == SupervisorStates.RESTARTING:
+            self._bell.remove()  # a reload closes all descriptors and makes a new Listener
         for group in self._supervisord.process_groups.values():
             group.stop_all()
+
+
+class _Bell:
+    """Ends the sleep of supervisord's loop, up to 1 s, which no signal interrupts (PEP 475).
+
+    A pipe among the descriptors the loop watches; Python writes a byte to it for each signal.
+    """
+
+    def __init__(self, watched: dict[int, Any]) -> None:
+        self._watched = watched
+        self._read_fd, self._write_fd = os.pipe()
+        os.set_blocking(self._read_fd, False)
+        os.set_blocking(self._write_fd, False)
+        signal.set_wakeup_fd(self._write_fd, warn_on_full_buffer=False)
+        watched[self._read_fd] = self
+
+    def ring(self) -> None:
+        with suppress(BlockingIOError):  # full: it rings already
+            os.write(self._write_fd, b"\0")
+
+    def remove(self) -> None:
+        signal.set_wakeup_fd(-1)
+        del self._watched[self._read_fd]
+        os.close(self._read_fd)
+        os.close(self._write_fd)
+
+    # What the loop calls on everything it watches.
+
+    def readable(self) -> bool:
+        return True
+
+    def writable(self) -> bool:
+        return False
+
+    def handle_read_event(self) -> None:
+        with suppress(BlockingIOError):
+            os.read(self._read_fd, 4096)
+
+    def handle_error(self) -> None:
+        """Nothing can go wrong that is not suppressed above."""

@@ -13,6 +13,7 @@ from bridge.errors import JobRefused
 
 PROMPT_CHARS_MAX: Final = 200_000  # about 50k tokens; a longer text belongs in a file
 BACKOFF_FIRST_S: Final = 2.0  # then 4 and 8 s (seed 004)
+BACKOFF_MAX_S: Final = 3600.0  # for jobs that may fail more often than anyone waits
 
 
 class JobStatus(StrEnum):
@@ -130,7 +131,7 @@ class Delivery:
 
 def check_new(new: NewJob) -> None:
     """Refuse what can never be worked on, before anything is stored. Raises: JobRefused."""
-    if not new.prompt.strip():
+    if not clean_text(new.prompt).strip():
         raise JobRefused("A job needs a prompt: say what is to be done.")
     if len(new.prompt) > PROMPT_CHARS_MAX:
         raise JobRefused(
@@ -161,8 +162,9 @@ def clean_text(text: str) -> str:
 
 
 def retry_delay_s(failures: int, *, jitter: float) -> float:
-    """Seconds before the next attempt: 2, 4, 8 … with up to a quarter more.
+    """Seconds before the next attempt: 2, 4, 8 … an hour at most, with up to a quarter more.
 
     `failures` counts from 1, `jitter` is from 0 to 1. Source: seed 004.
     """
-    return float(BACKOFF_FIRST_S * 2 ** (failures - 1) * (1 + jitter / 4))
+    delay_s = min(BACKOFF_FIRST_S * 2.0 ** min(failures - 1, 20), BACKOFF_MAX_S)
+    return delay_s * (1 + jitter / 4)

@@ -32,10 +32,11 @@ _BACKOFF_STEPS: Final = 20  # 0.1 × 1.5^20 is far above the maximum and far bel
 START_CHECK_S: Final = 1.0  # startsecs in supervisord.conf
 _LOCK_POLL_S: Final = 0.1
 
-# SQLite's WAL needs memory shared between processes, which these do not give (sqlite.org/wal.html).
+# SQLite's WAL needs memory shared by all its processes, which these do not give (sqlite.org/wal).
 NETWORK_FILE_SYSTEMS: Final = frozenset(
-    "nfs nfs4 cifs smb2 smb3 smbfs ncpfs afs coda ceph lustre glusterfs davfs fuse.sshfs fuse.rclone"
-    " fuse.s3fs fuse.gcsfuse fuse.glusterfs fuse.ceph fuse.ceph-fuse fuse.juicefs".split()
+    {"nfs", "nfs4", "cifs", "smb2", "smb3", "smbfs", "ncpfs", "afs", "coda", "ceph", "lustre"}
+    | {"glusterfs", "davfs", "fuse.sshfs", "fuse.rclone", "fuse.s3fs", "fuse.gcsfuse"}
+    | {"fuse.glusterfs", "fuse.ceph", "fuse.ceph-fuse", "fuse.juicefs"}
 )
 
 _PR_SET_PDEATHSIG: Final = 1
@@ -85,9 +86,7 @@ def _make_folder(folder: Path) -> None:
         )
 
 
-def network_file_system(
-    folder: Path, *, mounts: Path = Path("/proc/self/mounts")
-) -> str | None:
+def network_file_system(folder: Path, *, mounts: Path = Path("/proc/self/mounts")) -> str | None:
     """The type of the network file system `folder` lies on, or None (also where nobody knows)."""
     try:
         lines = mounts.read_text(errors="surrogateescape").splitlines()
@@ -135,7 +134,8 @@ def outlast_start_check() -> None:
     supervisord looks at an exit code only after `startsecs`; before that every end is a failed
     start that it repeats ten times. Source: Subprocess.finish in supervisor 4.3.
     """
-    time.sleep(START_CHECK_S + 0.2)
+    age = age_seconds(os.getpid()) or 0.0
+    time.sleep(max(0.0, START_CHECK_S + 0.1 - age))
 
 
 class SlotLock:
@@ -262,8 +262,23 @@ def pss_mb(pid: int) -> float | None:
 
 def cpu_seconds(pid: int) -> float | None:
     """Processor time a process has used, user and system, or None when it is gone."""
+    user, system = _stat_seconds(pid, 14), _stat_seconds(pid, 15)
+    return None if user is None or system is None else user + system
+
+
+def age_seconds(pid: int) -> float | None:
+    """How long a process has been running, or None when it is gone. No clock change moves it."""
+    started = _stat_seconds(pid, 22)
+    if started is None:
+        return None
+    return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - started)
+
+
+def _stat_seconds(pid: int, field: int) -> float | None:
+    """A field of /proc/PID/stat that counts clock ticks; numbered as in proc(5)."""
     try:
+        # The second field, the name, may hold spaces and brackets; the third follows its last one.
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return int(fields[field - 3]) / os.sysconf("SC_CLK_TCK")
     except (OSError, ValueError, IndexError):
         return None

@@ -74,7 +74,7 @@ class Queue:
             status=status,
             title=clean_text(new.title),
             kind=new.kind,
-            data=new.data,
+            data=None if new.data is None else clean_text(new.data),
             priority=new.priority,
             run_at=new.run_at,
             max_attempts=new.max_attempts,
@@ -181,45 +181,52 @@ class Queue:
 
     def attach(self, tx: Tx, job: Job, file: Artifact) -> None:
         """Give the user a file of this job, with its result."""
-        tx.run("insert_file", job_id=job.id, path=file.path, name=file.name, caption=file.caption)
+        tx.run(
+            "insert_file",
+            job_id=job.id,
+            path=file.path,
+            name=clean_text(file.name),
+            caption=clean_text(file.caption),
+        )
 
     async def fail(self, job: Job, error: str, *, again: bool = True) -> Job:
         """An attempt failed: scheduled again with backoff, or failed for good. Raises: LeaseLost.
 
         `error` is `code` or `code: detail`; the code is what the chat translates.
         """
+        return await self.store.write(lambda tx: self.fail_in(tx, job, error, again=again))
 
-        def end(tx: Tx) -> Job:
-            now = self.clock.now()
-            failures = job.failures + 1
-            retry = again and failures < job.max_attempts
-            delay = timedelta(seconds=retry_delay_s(failures, jitter=self._jitter()))
-            row = tx.one(
-                "fail_job",
-                **_fence(job),
-                status=JobStatus.SCHEDULED if retry else JobStatus.FAILED,
-                error=clean_text(error)[:2000],
-                run_at=stamp(now + delay) if retry else None,
-                completed_at=None if retry else stamp(now),
-            )
-            if row is None:
-                raise _lost(job)
-            failed = Job.from_row(row)
-            if retry:
-                record.note(tx, failed, "retry", error, now=self._now())
-            else:
-                record.ended(tx, failed, text=error, delivery="failure", now=self._now())
-            tx.wake("worker")  # its sleep must end at run_at
-            tx.wake("bridge")
-            return failed
-
-        return await self.store.write(end)
+    def fail_in(self, tx: Tx, job: Job, error: str, *, again: bool) -> Job:
+        """`fail` inside the caller's transaction."""
+        now = self.clock.now()
+        failures = job.failures + 1
+        retry = again and failures < job.max_attempts
+        delay = timedelta(seconds=retry_delay_s(failures, jitter=self._jitter()))
+        row = tx.one(
+            "fail_job",
+            **_fence(job),
+            status=JobStatus.SCHEDULED if retry else JobStatus.FAILED,
+            error=clean_text(error)[:2000],
+            run_at=stamp(now + delay) if retry else None,
+            completed_at=None if retry else stamp(now),
+        )
+        if row is None:
+            raise _lost(job)
+        failed = Job.from_row(row)
+        if retry:
+            record.note(tx, failed, "retry", error, now=self._now())
+        else:
+            record.ended(tx, failed, text=error, delivery="failure", now=self._now())
+        tx.wake("worker")  # its sleep must end at run_at
+        tx.wake("bridge")
+        return failed
 
     async def give_back(self, job: Job, *, wait_s: float = 0.0, step: str = "") -> None:
         """Return a job that could not be worked on now; no failure is counted.
 
         A draining worker gives it back at once, a worker whose provider is away after `wait_s`.
         """
+        step = clean_text(step)[:200]
 
         def back(tx: Tx) -> None:
             run_at = stamp(self.clock.now() + timedelta(seconds=wait_s)) if wait_s else None
@@ -253,16 +260,19 @@ class Queue:
         """Run a failed or cancelled job again from its last finished step.
 
         Returns the job as it now is: one that runs, waits or is done is unchanged.
-        Raises: JobNotFound.
+        Raises: JobNotFound, JobRefused when a live job has its unique key.
         """
         return await self.store.write(lambda tx: self.retry_in(tx, job_id, chat_id=chat_id))
 
     def retry_in(self, tx: Tx, job_id: int, *, chat_id: str | None) -> Job:
         """`retry` inside the caller's transaction."""
-        self.find(tx, job_id, chat_id)
+        found = self.find(tx, job_id, chat_id)
+        twin = tx.value("live_job_by_key", unique_key=found.unique_key)
+        if twin not in (None, job_id):
+            raise JobRefused(f"Job {twin} does the same: wait for it, or cancel it first.")
         row = tx.one("retry_job", id=job_id)
         if row is None:
-            return self.find(tx, job_id)
+            return found
         job = Job.from_row(row)
         record.note(tx, job, "retried", now=self._now())
         tx.run("reopen_card", job_id=job_id)
@@ -339,10 +349,10 @@ class Queue:
         """Parents that are not done yet. Raises: JobRefused for one that never will be."""
         still_open: list[int] = []
         for parent_id in after:
-            row = tx.one("job", id=parent_id, chat_id=None)
-            if row is None:
-                raise JobRefused(f"There is no job {parent_id} to wait for.")
-            status = JobStatus(row["status"])
+            try:
+                status = self.find(tx, parent_id).status
+            except JobNotFound:
+                raise JobRefused(f"There is no job {parent_id} to wait for.") from None
             if status in (JobStatus.FAILED, JobStatus.CANCELLED):
                 raise JobRefused(f"Job {parent_id} is {status}: nothing can wait for it.")
             if status is not JobStatus.DONE:

@@ -44,6 +44,24 @@ def ended(tx: Tx, job: Job, *, text: str, delivery: str | None, now: str) -> Non
 
     `delivery` is the kind of message owed to the user; a cancelled job owes none, its card says so.
     """
+    _end(tx, job, text=text, delivery=delivery, now=now)
+    if job.status is JobStatus.DONE:
+        tx.run("unblock", after_id=job.id, now=now)
+        tx.wake("worker")
+        return
+    hopeless = [job.id]  # a list, not recursion: chains may be long
+    while hopeless:
+        parent_id = hopeless.pop()
+        for row in tx.all("waiting_for", after_id=parent_id):
+            child = tx.one("cancel_job", id=row["id"], now=now)
+            if child is not None:
+                cancelled = Job.from_row(child)
+                note(tx, cancelled, PARENT_FAILED, f"job {parent_id}", now=now)
+                _end(tx, cancelled, text=PARENT_FAILED, delivery=None, now=now)
+                hopeless.append(cancelled.id)
+
+
+def _end(tx: Tx, job: Job, *, text: str, delivery: str | None, now: str) -> None:
     note(tx, job, job.status.value, job.error or "", now=now)
     if in_telegram(job.chat_id):
         conversation.append_event(
@@ -67,17 +85,3 @@ def ended(tx: Tx, job: Job, *, text: str, delivery: str | None, now: str) -> Non
             now=now,
         )
     tx.wake("bridge")
-    if job.status is JobStatus.DONE:
-        tx.run("unblock", after_id=job.id)
-        tx.wake("worker")
-    else:
-        _end_dependants(tx, job, now=now)
-
-
-def _end_dependants(tx: Tx, job: Job, *, now: str) -> None:
-    for row in tx.all("waiting_for", after_id=job.id):
-        child = tx.one("cancel_job", id=row["id"], now=now)
-        if child is not None:
-            cancelled = Job.from_row(child)
-            note(tx, cancelled, PARENT_FAILED, f"job {job.id}", now=now)
-            ended(tx, cancelled, text=PARENT_FAILED, delivery=None, now=now)

@@ -12,7 +12,7 @@ import fcntl
 import os
 import re
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from importlib import resources
@@ -32,28 +32,29 @@ CHECK_BYTES_MAX = 50_000_000  # a larger file would make every start wait for it
 class Tx:
     """The inside of one transaction: named statements and what to wake after the commit."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, sql: Mapping[str, str]) -> None:
         self._connection = connection
+        self._sql = sql
         self.woken: set[str] = set()
 
     def run(self, name: str, /, **values: Any) -> int:
         """Execute a statement; the number of rows it changed."""
-        return self._connection.execute(statements()[name], values).rowcount
+        return self._connection.execute(self._sql[name], values).rowcount
 
     def insert(self, name: str, /, **values: Any) -> int:
         """Execute an INSERT; the id of the new row."""
-        row_id = self._connection.execute(statements()[name], values).lastrowid
+        row_id = self._connection.execute(self._sql[name], values).lastrowid
         assert row_id is not None
         return row_id
 
     def one(self, name: str, /, **values: Any) -> sqlite3.Row | None:
         """The first row, or None; the statement is always read to its end."""
-        rows = self._connection.execute(statements()[name], values).fetchall()
+        rows = self._connection.execute(self._sql[name], values).fetchall()
         return rows[0] if rows else None
 
     def all(self, name: str, /, **values: Any) -> list[sqlite3.Row]:
         """Every row."""
-        return self._connection.execute(statements()[name], values).fetchall()
+        return self._connection.execute(self._sql[name], values).fetchall()
 
     def value(self, name: str, /, **values: Any) -> Any:
         """The first column of the first row, or None."""
@@ -71,33 +72,43 @@ class Store:
     A cancelled `write` may still have committed: the function runs to its end in its thread.
     """
 
-    def __init__(self, path: Path, *, wake: Wake) -> None:
+    def __init__(self, path: Path, *, wake: Wake, sql: Mapping[str, str]) -> None:
         self.path = path
         self.wake = wake
+        self._sql = sql
         self._gate_fd = -1
         self._sync = ""
         self._writer: aiosqlite.Connection | None = None
         self._reader: aiosqlite.Connection | None = None
 
     @classmethod
-    async def open(cls, path: Path, run_dir: Path, *, check: bool = False) -> "Store":
+    async def open(
+        cls,
+        path: Path,
+        run_dir: Path,
+        *,
+        check: bool = False,
+        busy_timeout_s: float = BUSY_TIMEOUT_S,
+        sql: Mapping[str, str] | None = None,
+    ) -> "Store":
         """Open, create or migrate the database at `path`.
 
-        `check` reads the file for damage first. Raises: ConfigError (cannot be opened),
-        StoreDamaged, MigrationError (made by a newer KITT), StoreBusy.
+        `check` reads the file for damage first; `sql` are other statements than those of sql/.
+        Raises: ConfigError (cannot be opened), StoreDamaged, MigrationError (made by a newer KITT,
+        or by something else), StoreBusy.
         """
         with _translated(path):
             run_dir.mkdir(parents=True, exist_ok=True, mode=0o700)  # noqa: ASYNC240 - once, at start
-            store = cls(path, wake=Wake(run_dir))
+            store = cls(path, wake=Wake(run_dir), sql=statements() if sql is None else sql)
         try:
             with _translated(path):
                 store._gate_fd = os.open(
                     f"{path}.gate", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
                 )
                 path.touch(mode=0o600)  # noqa: ASYNC240 - once, at start
-                store._writer = await _connect(path, mode="rw")
+                store._writer = await _connect(path, mode="rw", timeout_s=busy_timeout_s)
                 await _in_thread(store._writer, store._prepare, check)
-                store._reader = await _connect(path, mode="ro")
+                store._reader = await _connect(path, mode="ro", timeout_s=busy_timeout_s)
         except BaseException:
             await store.close()
             raise
@@ -139,7 +150,7 @@ class Store:
         assert self._writer is not None
         connection = self._writer._conn
         with self._gate(connection, durable):
-            tx = Tx(connection)
+            tx = Tx(connection, self._sql)
             connection.execute("BEGIN IMMEDIATE")
             try:
                 result = fn(tx)
@@ -157,7 +168,7 @@ class Store:
         connection = self._reader._conn
         connection.execute("BEGIN")
         try:
-            return fn(Tx(connection))
+            return fn(Tx(connection, self._sql))
         finally:
             connection.execute("COMMIT")
 
@@ -178,29 +189,28 @@ class Store:
             fcntl.flock(self._gate_fd, fcntl.LOCK_UN)
 
     def _prepare(self, check: bool) -> None:
-        """First look at the file: set up, check, migrate."""
+        """First look at the file: check, migrate, set up; a file that is refused stays as it is."""
         assert self._writer is not None
         connection = self._writer._conn
         fcntl.flock(self._gate_fd, fcntl.LOCK_EX)
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA journal_size_limit = 67108864")
             if check and self.path.stat().st_size <= CHECK_BYTES_MAX:
                 verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
                 if verdict != "ok":
                     raise sqlite3.DatabaseError(f"database disk image is malformed: {verdict}")
-            migrate(connection, self.path)
+            migrate(connection, self.path, migrations())
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA journal_size_limit = 67108864")
         finally:
             fcntl.flock(self._gate_fd, fcntl.LOCK_UN)
 
 
-def migrate(connection: sqlite3.Connection, path: Path) -> None:
+def migrate(connection: sqlite3.Connection, path: Path, steps: Sequence[str]) -> None:
     """Bring the schema up to date, each step in a transaction of its own; the gate is held.
 
     An existing database is copied beside itself first. Raises: MigrationError when it is newer
     than this program, or when it holds tables but was not made by KITT.
     """
-    steps = migrations()
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if version > len(steps):
         raise MigrationError(
@@ -264,11 +274,11 @@ def _statements_of(script: str) -> Iterator[str]:
     assert not pending.strip(), "a migration ends in the middle of a statement"
 
 
-async def _connect(path: Path, *, mode: str) -> aiosqlite.Connection:
+async def _connect(path: Path, *, mode: str, timeout_s: float) -> aiosqlite.Connection:
     connection = await aiosqlite.connect(
         f"{path.absolute().as_uri()}?mode={mode}",  # noqa: ASYNC240 - no file is touched
         uri=True,
-        timeout=BUSY_TIMEOUT_S,
+        timeout=timeout_s,
         isolation_level=None,  # transactions are ours, explicit
     )
     connection.row_factory = sqlite3.Row

@@ -1,4 +1,4 @@
-"""Asks a running supervisord: where it listens, how it is called, what runs, what was logged.
+"""Asks a running supervisord: where it listens, how it is called, what runs.
 
 Only its public XML-RPC is used (and `kitt.*` of listener.py), so another supervisor could take
 its place. `supervision` acts through the same `call`.
@@ -12,9 +12,7 @@ import socket
 import stat
 import sys
 import tempfile
-import time
-import xmlrpc.client  # noqa: S411 - the only peer is our own socket, in a folder of mode 0700
-from collections import deque
+import xmlrpc.client
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bridge.errors import ConfigError, KittError
-from bridge.process import SUPERVISOR_PID_FILE, cpu_seconds, pss_mb
+from bridge.process import age_seconds, cpu_seconds, pss_mb
 from bridge.settings import Settings
 
 SOCKET_NAME: Final = "supervisor.sock"
@@ -31,7 +29,6 @@ SOCKET_NAME: Final = "supervisor.sock"
 _SOCKET_BYTES_MAX: Final = (107 if sys.platform == "linux" else 103) - len(".4194304")
 _PLAIN_PATH: Final = re.compile(r"[\w./+@=,~-]+")
 _CALL_TIMEOUT_S: Final = 10.0  # supervisord answers from a loop that waits for nothing
-_FOLLOW_POLL_S: Final = 0.5
 
 # supervisor.xmlrpc.Faults
 SHUTDOWN_STATE: Final = 6
@@ -61,7 +58,7 @@ class ProcessInfo:
     name: str
     state: str
     pid: int | None
-    uptime_s: int | None
+    uptime_s: float | None
     restarts: int | None
     cpu_s: float | None
     pss_mb: float | None
@@ -108,10 +105,14 @@ def _private_link(memory: Path) -> Path:
 
 
 class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost")
+        self._path = path
+
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(_CALL_TIMEOUT_S)
-        self.sock.connect(self.host)
+        self.sock.connect(str(self._path))
 
 
 class _UnixTransport(xmlrpc.client.Transport):
@@ -121,9 +122,9 @@ class _UnixTransport(xmlrpc.client.Transport):
         super().__init__()
         self._path = path
 
-    def make_connection(self, host: object) -> http.client.HTTPConnection:
-        connection = _UnixConnection("localhost")
-        connection.host = str(self._path)
+    def make_connection(self, host: Any) -> http.client.HTTPConnection:
+        connection = _UnixConnection(self._path)
+        self._connection = host, connection  # what `close` closes
         return connection
 
 
@@ -168,39 +169,24 @@ def processes(settings: Settings) -> list[ProcessInfo]:
     """
     pid = call(settings, "supervisor.getPID")
     starts = call(settings, "kitt.starts")
-    rows = [_row(info, starts) for info in call(settings, "supervisor.getAllProcessInfo")]
+    rows = [
+        _row(info["name"], info["statename"], info["pid"], starts, _exit_text(info))
+        for info in call(settings, "supervisor.getAllProcessInfo")
+    ]
     rows.sort(key=lambda row: (len(row.name), row.name))
-    return [_supervisord(settings, pid), *rows]
+    return [_row("supervisord", "RUNNING", pid, {}, ""), *rows]
 
 
-def _supervisord(settings: Settings, pid: int) -> ProcessInfo:
-    uptime = None
-    with suppress(OSError):
-        written = (settings.run_dir / SUPERVISOR_PID_FILE).stat().st_mtime
-        uptime = max(0, int(time.time() - written))
+def _row(name: str, state: str, pid: int, starts: dict[str, int], ended: str) -> ProcessInfo:
     return ProcessInfo(
-        name="supervisord",
-        state="RUNNING",
-        pid=pid,
-        uptime_s=uptime,
-        restarts=None,
-        cpu_s=cpu_seconds(pid),
-        pss_mb=pss_mb(pid),
-        exit="",
-    )
-
-
-def _row(info: dict[str, Any], starts: dict[str, int]) -> ProcessInfo:
-    pid = info["pid"] or None
-    return ProcessInfo(
-        name=info["name"],
-        state=info["statename"],
-        pid=pid,
-        uptime_s=max(0, info["now"] - info["start"]) if pid else None,
-        restarts=max(0, starts.get(info["name"], 0) - 1),
+        name=name,
+        state=state,
+        pid=pid or None,
+        uptime_s=age_seconds(pid) if pid else None,
+        restarts=max(0, starts[name] - 1) if name in starts else None,
         cpu_s=cpu_seconds(pid) if pid else None,
         pss_mb=pss_mb(pid) if pid else None,
-        exit=_exit_text(info),
+        exit=ended,
     )
 
 
@@ -223,7 +209,7 @@ def table(rows: Sequence[ProcessInfo]) -> str:
             row.name,
             row.state.lower(),
             str(row.pid or "-"),
-            "-" if row.uptime_s is None else _duration(row.uptime_s),
+            "-" if row.uptime_s is None else _duration(int(row.uptime_s)),
             "-" if row.restarts is None else str(row.restarts),
             "-" if row.cpu_s is None else f"{row.cpu_s:.1f}",
             "-" if row.pss_mb is None else f"{row.pss_mb:.1f}",
@@ -243,77 +229,3 @@ def _duration(seconds: int) -> str:
     days, hours = divmod(hours, 24)
     clock = f"{hours}:{rest // 60:02}:{rest % 60:02}"
     return f"{days}d {clock}" if days else clock
-
-
-def logs(
-    settings: Settings, name: str | None = None, *, follow: bool = False, lines: int = 50
-) -> int:
-    """Print the last `lines` lines of one log, or of all, each line then led by its log's name.
-
-    Reads the files, so it works when nothing runs. With `follow` it goes on until Ctrl-C, through
-    rotation and with the logs of workers added later. Returns the exit code.
-
-    Raises: KittError when there is no such log.
-    """
-    wanted = program_name(name) if name else "*"
-    if not any(settings.log_dir.glob(f"{wanted}.log")):
-        known = ", ".join(sorted(path.stem for path in settings.log_dir.glob("*.log")))
-        raise KittError(
-            f"There is no log of {name}: there are {known}." if known and name else
-            f"There are no logs in {settings.log_dir}: start KITT with `kitt up`."
-        )
-    tails: dict[Path, _Tail] = {}
-    try:
-        first = True
-        while first or follow:
-            if not first:
-                time.sleep(_FOLLOW_POLL_S)
-            for path in sorted(settings.log_dir.glob(f"{wanted}.log")):
-                if path not in tails:
-                    tails[path] = _Tail(path, lines if first else sys.maxsize)
-                prefix = "" if name else f"{path.stem} | "
-                for line in tails[path].read():
-                    print(prefix + line)
-            sys.stdout.flush()
-            first = False
-    except KeyboardInterrupt:
-        pass
-    finally:
-        for tail in tails.values():
-            tail.close()
-    return 0
-
-
-class _Tail:
-    """New whole lines of one log file; goes over to the new file when it was rotated."""
-
-    def __init__(self, path: Path, lines: int) -> None:
-        self._path = path
-        self._first_lines: int | None = lines
-        self._file = path.open(encoding="utf-8", errors="replace", newline="\n")
-        self._part = ""
-
-    def read(self) -> list[str]:
-        found = self._rest()
-        if self._rotated():
-            self.close()
-            self._file = self._path.open(encoding="utf-8", errors="replace", newline="\n")
-            found += self._rest()
-        return found
-
-    def close(self) -> None:
-        self._file.close()
-
-    def _rest(self) -> list[str]:
-        if self._first_lines is not None:
-            last = deque(self._file, maxlen=self._first_lines)
-            self._first_lines = None
-            return [line.rstrip("\n") for line in last]
-        *whole, self._part = (self._part + self._file.read()).split("\n")
-        return whole
-
-    def _rotated(self) -> bool:
-        try:
-            return self._path.stat().st_ino != os.fstat(self._file.fileno()).st_ino
-        except OSError:
-            return False

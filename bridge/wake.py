@@ -23,8 +23,6 @@ class Wake:
         self._sender.setblocking(False)
         self._receiver: socket.socket | None = None
         self._name = ""
-        self._seen_mtime_ns = -1
-        self._names: list[str] = []
         self._event = asyncio.Event()
 
     def listen(self, name: str) -> None:
@@ -43,16 +41,9 @@ class Wake:
 
         Never raises; may be called from any thread.
         """
-        for name in self._listeners():
-            if not name.startswith(prefix):
-                continue
-            try:
-                self._sender.sendto(b"\0", self._address(name))
-            except ConnectionRefusedError:  # its process is gone
-                with contextlib.suppress(OSError):
-                    os.unlink(name, dir_fd=self._folder_fd)
-            except (BlockingIOError, FileNotFoundError):
-                pass  # a full mailbox is a hint already; a missing one has stopped
+        with contextlib.suppress(OSError):  # a folder that was removed has no listeners
+            for name in self._listeners(prefix):
+                self._send(name)
 
     def notify(self) -> None:
         """Wake this process's own waiter."""
@@ -82,13 +73,20 @@ class Wake:
         """A path short enough for a socket (107 bytes), however deep the profile lies."""
         return f"/proc/self/fd/{self._folder_fd}/{name}"
 
-    def _listeners(self) -> list[str]:
-        mtime_ns = os.fstat(self._folder_fd).st_mtime_ns
-        if mtime_ns != self._seen_mtime_ns:
-            with os.scandir(self._folder_fd) as entries:
-                self._names = [entry.name for entry in entries if entry.name.endswith(".sock")]
-            self._seen_mtime_ns = mtime_ns
-        return self._names
+    def _listeners(self, prefix: str) -> list[str]:
+        """Read anew each time (10 us): a folder changed twice in one tick keeps its mtime."""
+        with os.scandir(self._folder_fd) as entries:
+            names = [entry.name for entry in entries]
+        return [name for name in names if name.startswith(prefix) and name.endswith(".sock")]
+
+    def _send(self, name: str) -> None:
+        try:
+            self._sender.sendto(b"\0", self._address(name))
+        except ConnectionRefusedError:  # its process is gone
+            with contextlib.suppress(OSError):
+                os.unlink(name, dir_fd=self._folder_fd)
+        except OSError:
+            pass  # a full mailbox is a hint already; a missing one has stopped
 
     def _drain(self, receiver: socket.socket) -> None:
         with contextlib.suppress(BlockingIOError):

@@ -10,6 +10,7 @@ import asyncio
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit
 
 from bridge.errors import ModelRefused, ModelUnavailable
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 Block = dict[str, Any]
 TRANSIENT_TYPES = {"overloaded_error", "api_error", "rate_limit_error", "timeout_error"}
 TRANSIENT_STATUS = {408, 409, 429}
+WEB_TOOLS = ("web_search_20260318", "web_fetch_20260318")
 IDLE_TIMEOUT_S = 120.0  # a provider that says nothing for so long has gone
 
 
@@ -79,6 +81,17 @@ class Model(Protocol):
 
     async def close(self) -> None:
         """Close connections."""
+
+
+def server_tools(model: str, base_url: str) -> tuple[str, ...]:
+    """Tools the provider runs itself: web search and fetch, where it has them.
+
+    Anthropic has them, and so has whatever stands in for it on this machine; other providers that
+    speak its protocol do not, and refuse the request.
+    """
+    host = urlsplit(base_url).hostname or "api.anthropic.com"
+    own = host == "localhost" or host.startswith("127.") or host.endswith(".anthropic.com")
+    return WEB_TOOLS if own and model.startswith("claude-") else ()
 
 
 class AnthropicModel:
@@ -154,7 +167,7 @@ class AnthropicModel:
             base_url=self._base_url or None,
             max_retries=0,
             timeout=httpx2.Timeout(IDLE_TIMEOUT_S, connect=5.0),
-            # DeepSeek and others read the key from here (agent reference §6)
+            # DeepSeek and others read the key from here
             default_headers={"x-api-key": self._key} if self._base_url else None,
         )
 

@@ -1,6 +1,7 @@
 -- name: insert_update
 -- An update is ours once this is committed; one that Telegram repeats changes nothing.
-INSERT OR IGNORE INTO inbox (update_id, received_at, raw) VALUES (:update_id, :now, :raw)
+INSERT INTO inbox (update_id, received_at, raw) VALUES (:update_id, :now, :raw)
+ON CONFLICT (update_id) DO NOTHING
 
 -- name: new_updates
 -- What was received and not yet handled, in order.
@@ -24,8 +25,9 @@ SELECT state, count(*) AS updates FROM inbox GROUP BY state
 
 -- name: insert_message
 -- Append to a conversation; the same source twice is one message.
-INSERT OR IGNORE INTO messages (conversation, role, content, source, stop_reason, created_at)
+INSERT INTO messages (conversation, role, content, source, stop_reason, created_at)
 VALUES (:conversation, :role, :content, :source, :stop_reason, :now)
+ON CONFLICT (conversation, source) WHERE source IS NOT NULL DO NOTHING
 
 -- name: messages_of
 -- What the model sees of a conversation, oldest first, since the last /new.
@@ -33,6 +35,12 @@ SELECT id, role, content, source, stop_reason FROM messages
  WHERE conversation = :conversation
    AND id > coalesce((SELECT first_id FROM conversations WHERE name = :conversation), 0)
  ORDER BY id
+
+-- name: count_messages
+-- How many messages the model is shown.
+SELECT count(*) FROM messages
+ WHERE conversation = :conversation
+   AND id > coalesce((SELECT first_id FROM conversations WHERE name = :conversation), 0)
 
 -- name: forget_conversation
 -- /new: what was said stays in the file and is no longer shown to the model.
@@ -87,16 +95,24 @@ SELECT coalesce(sum(input_tokens + cache_read + cache_write + output_tokens), 0)
 SELECT * FROM users WHERE user_id = :user_id
 
 -- name: put_user
--- Remember someone; a name or language that changed follows.
+-- Give someone a role; a name or language that changed follows.
 INSERT INTO users (user_id, role, name, language) VALUES (:user_id, :role, :name, :language)
 ON CONFLICT (user_id) DO UPDATE SET role = excluded.role, name = excluded.name,
                                     language = excluded.language
+
+-- name: remember_user
+-- A name or language that changed follows; what they may do stays as it is.
+INSERT INTO users (user_id, role, name, language)
+VALUES (:user_id, 'stranger', :name, :language)
+ON CONFLICT (user_id) DO UPDATE SET name = excluded.name, language = excluded.language
+ WHERE (name, language) <> (excluded.name, excluded.language)
 
 -- name: stranger_refused
 -- A stranger was answered today.
 INSERT INTO users (user_id, role, name, language, refused_at)
 VALUES (:user_id, 'stranger', :name, :language, :now)
-ON CONFLICT (user_id) DO UPDATE SET refused_at = excluded.refused_at
+ON CONFLICT (user_id) DO UPDATE SET name = excluded.name, language = excluded.language,
+                                    refused_at = excluded.refused_at
 
 -- name: owners
 -- Everyone who may use the bot by a claim.

@@ -1,7 +1,8 @@
 -- name: insert_delivery
 -- Owed to a chat. The same dedupe_key twice is one delivery.
-INSERT OR IGNORE INTO deliveries (chat_id, thread_id, kind, payload, dedupe_key, created_at)
+INSERT INTO deliveries (chat_id, thread_id, kind, payload, dedupe_key, created_at)
 VALUES (:chat_id, :thread_id, :kind, :payload, :dedupe_key, :now)
+ON CONFLICT (dedupe_key) DO NOTHING
 
 -- name: open_lanes
 -- Chats to which something is owed.

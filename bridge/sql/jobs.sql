@@ -105,7 +105,7 @@ UPDATE jobs SET status = :status, run_at = :run_at, step = :step, worker_id = NU
 SELECT * FROM jobs
  WHERE status = 'running' AND (lease_until IS NULL OR lease_until < :monotonic
        OR boot_id IS NOT :boot_id
-       OR (worker_id LIKE :slot || ':%' AND worker_id <> :worker_id))
+       OR (substr(worker_id, 1, length(:slot) + 1) = :slot || ':' AND worker_id <> :worker_id))
 
 -- name: rescue_job
 -- Take a job back from a dead worker; the attempt counts as a failure.
@@ -133,7 +133,7 @@ INSERT OR IGNORE INTO job_after (job_id, after_id) VALUES (:job_id, :after_id)
 
 -- name: unblock
 -- Jobs that waited for this one and now wait for nothing.
-UPDATE jobs SET status = 'pending'
+UPDATE jobs SET status = CASE WHEN run_at > :now THEN 'scheduled' ELSE 'pending' END
  WHERE status = 'blocked' AND id IN (SELECT job_id FROM job_after WHERE after_id = :after_id)
    AND NOT EXISTS (SELECT 1 FROM job_after JOIN jobs AS parent ON parent.id = after_id
                     WHERE job_id = jobs.id AND parent.status <> 'done')

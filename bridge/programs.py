@@ -1,0 +1,104 @@
+"""The two long-running programs: what they open, how they start and how they end."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from bridge import logs
+from bridge.agent.model import AnthropicModel
+from bridge.clock import Clock
+from bridge.process import CrashBackoff, SlotLock, die_with_parent, prepare_folders
+from bridge.queue import Queue
+from bridge.settings import Settings
+from bridge.store import Store
+
+SLOT_WAIT_S: Final = 5.0  # a predecessor that is still ending
+
+
+async def run_bridge(settings: Settings, supervised: bool) -> int:
+    """The process that speaks Telegram, until SIGTERM."""
+    settings.need_token()
+    settings.need_key()
+    return await _guarded("bridge", settings, supervised, _bridge)
+
+
+async def run_worker(settings: Settings, slot: int, supervised: bool) -> int:
+    """One process that works on jobs, until SIGTERM. It needs no bot token."""
+    settings.need_key()
+    name = f"worker-{slot}"
+
+    async def work(settings: Settings, store: Store, clock: Clock) -> None:
+        await _worker(settings, store, clock, name)
+
+    return await _guarded(name, settings, supervised, work)
+
+
+async def _guarded(
+    name: str,
+    settings: Settings,
+    supervised: bool,
+    program: Callable[[Settings, Store, Clock], Awaitable[None]],
+) -> int:
+    """Logs, folders, one process per slot, a pause after crashes, the database."""
+    if supervised:
+        die_with_parent(settings)
+    secrets = (settings.telegram_token.reveal(), settings.anthropic_key.reveal())
+    logs.configure(secrets, level=logging.INFO)
+    prepare_folders(settings)
+    clock = Clock()
+    with (
+        SlotLock(settings.run_dir / f"{name}.lock", wait_s=SLOT_WAIT_S if supervised else 0.0),
+        CrashBackoff(settings.run_dir / f"{name}.crashes", clock) as backoff,
+    ):
+        await clock.sleep(backoff.pause_s)
+        store = await Store.open(settings.database, settings.run_dir, check=name == "bridge")
+        try:
+            await program(settings, store, clock)
+        finally:
+            await store.close()
+    return 0
+
+
+async def _bridge(settings: Settings, store: Store, clock: Clock) -> None:
+    from bridge.telegram.app import Bridge
+
+    model = _model(settings)
+    bridge = Bridge(settings=settings, store=store, model=model, clock=clock)
+    _on_signals(bridge.stop)
+    try:
+        await bridge.run()
+    finally:
+        await model.close()
+
+
+async def _worker(settings: Settings, store: Store, clock: Clock, name: str) -> None:
+    from bridge.worker import Work, Worker
+
+    model = _model(settings)
+    work = Work(
+        queue=Queue(store=store, clock=clock, lease_s=settings.lease_s),
+        model=model,
+        clock=clock,
+        model_name=settings.worker_model,
+        base_url=settings.anthropic_base_url,
+        profile=settings.profile,
+        jobs_dir=settings.jobs_dir,
+    )
+    worker = Worker(work=work, slot=name, concurrency=settings.worker_concurrency)
+    _on_signals(worker.drain)
+    try:
+        await worker.run()
+    finally:
+        await model.close()
+
+
+def _model(settings: Settings) -> AnthropicModel:
+    return AnthropicModel(key=settings.need_key(), base_url=settings.anthropic_base_url)
+
+
+def _on_signals(stop: Callable[[], None]) -> None:
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stop)

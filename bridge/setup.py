@@ -1,0 +1,398 @@
+"""`kitt setup`: the first run, from nothing to a bot that waits for its owner.
+
+It asks for the bot's token and the provider's key, tries both, writes them to `.env` and shows a
+code that makes whoever sends it to the bot its owner. Nothing is written before everything was
+asked and tried; no secret is ever shown, stored in the database or passed as an argument.
+`kitt doctor` puts the same two questions to the services (`ask_telegram`, `try_key`).
+"""
+
+import asyncio
+import getpass
+import os
+import re
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from bridge import people
+from bridge.agent.model import AnthropicModel, Request
+from bridge.clock import Clock
+from bridge.errors import ConfigError, KittError, ModelRefused, ModelUnavailable, TryLater
+from bridge.process import prepare_folders
+from bridge.settings import Secret, Settings
+from bridge.store import Store, Tx
+
+if TYPE_CHECKING:
+    import httpx
+    from telegram import Bot
+
+INTERRUPTED: Final = 130  # as a shell reports a program ended by Ctrl-C
+CONNECT_TIMEOUT_S: Final = 5.0
+ANSWER_TIMEOUT_S: Final = 10.0
+KEY_TIMEOUT_S: Final = 30.0  # a model may take a while for its first token
+
+_PLAIN_VALUE: Final = re.compile(r"[\w./:@%+=,-]*", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BotFacts:
+    """What Telegram says about a token.
+
+    `webhook_host` is empty without a webhook; the rest of its address may be a secret of its owner.
+    `skew_s`: how far our clock is ahead of Telegram's, to about a second; None when not told.
+    """
+
+    username: str
+    webhook_host: str
+    skew_s: float | None
+
+
+def run(
+    environ: Mapping[str, str] | None,
+    *,
+    env_file: Path,
+    interactive: bool,
+    ask: Callable[[str], str] = getpass.getpass,
+    ask_aloud: Callable[[str], str] = input,
+    say: Callable[[str], None] = print,
+    clock: Clock | None = None,
+) -> int:
+    """Set KITT up; the exit code.
+
+    `ask` reads a secret without showing it, `ask_aloud` an answer to a question; neither is called
+    unless `interactive`. Then what the environment and `.env` hold is taken, and the first thing
+    that is missing or wrong ends it with one sentence: 78, or 75 when waiting may help.
+    Ctrl-C and the end of the input: nothing is written, 130.
+    """
+    talk = _Talk(interactive=interactive, ask=ask, ask_aloud=ask_aloud, say=say)
+    clock = clock or Clock()
+    try:
+        settings = Settings.load(environ, env_file=env_file)
+        _need_writable(env_file)
+        if not interactive:
+            _need_all(settings)
+        settings, facts = _settle_token(settings, talk, clock)
+        if facts is not None and facts.webhook_host:
+            _settle_webhook(settings, facts, talk)
+        settings = _settle_key(settings, talk)
+        prepare_folders(settings)
+        code, owned = asyncio.run(_make_claim(settings, clock))
+        # Last, in one step: whatever stops this before has left the file as it was.
+        write_env_file(env_file, _secrets(settings))
+    except (KeyboardInterrupt, EOFError):
+        say(f"\nStopped: {env_file} is as it was.")
+        return INTERRUPTED
+    except KittError as error:
+        say(str(error))
+        return error.exit_code
+    _say_what_next(talk, env_file, facts, code, owned)
+    _warn_of_environment(talk, settings, Settings.load(environ, env_file=env_file))
+    return 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Talk:
+    """The person at the terminal, if there is one."""
+
+    interactive: bool
+    ask: Callable[[str], str]
+    ask_aloud: Callable[[str], str]
+    say: Callable[[str], None]
+
+    def secret(self, what: str, present: Secret) -> Secret:
+        """A secret typed in, or the present one; without a terminal the present one."""
+        if not self.interactive:
+            return present
+        keep = " (Enter keeps the present one)" if present else ""
+        return Secret(self.ask(f"{what}{keep}: ").strip() or present.reveal())
+
+    def agrees(self, question: str) -> bool:
+        """Whether the answer is yes; Enter is no."""
+        return self.ask_aloud(f"{question} [y/N] ").strip().lower() in ("y", "yes", "j", "ja")
+
+
+def _settle_token(
+    settings: Settings, talk: _Talk, clock: Clock
+) -> tuple[Settings, BotFacts | None]:
+    """The settings with a token Telegram knows; no facts when it could not be asked."""
+    if talk.interactive and not settings.telegram_token:
+        talk.say(
+            "Open @BotFather in Telegram, send it /newbot, choose a name, copy the token here."
+        )
+    while True:
+        token = talk.secret("Bot token", settings.telegram_token)
+        tried = replace(settings, telegram_token=token)
+        if talk.interactive and not token:
+            talk.say("KITT cannot do without a token. Ctrl-C stops.")
+            continue
+        try:
+            facts = asyncio.run(ask_telegram(tried, clock))
+        except ConfigError as error:
+            if not talk.interactive:
+                raise
+            talk.say(str(error))
+            settings = replace(settings, telegram_token=Secret(""))  # Enter must not repeat it
+        except TryLater as error:
+            if not talk.interactive:
+                raise
+            talk.say(str(error))
+            if talk.agrees("Keep this token without trying it?"):
+                return tried, None
+        else:
+            talk.say(f"The token is that of @{facts.username}.")
+            return tried, facts
+
+
+def _settle_webhook(settings: Settings, facts: BotFacts, talk: _Talk) -> None:
+    """With a webhook Telegram sends nothing to KITT; it may be another program's."""
+    found = f"@{facts.username} sends its messages to a webhook at {facts.webhook_host}"
+    if not talk.interactive:
+        raise ConfigError(f"{found}: run `kitt setup` in a terminal to remove it.")
+    talk.say(f"{found}; KITT gets none as long as it is there.")
+    if not talk.agrees("Remove the webhook? Whatever uses it now will hear nothing more."):
+        talk.say("The webhook stays: remove it before you start KITT, or make a new bot.")
+        return
+    try:
+        asyncio.run(remove_webhook(settings))
+        talk.say("The webhook is removed.")
+    except TryLater as error:
+        talk.say(f"{error} The webhook stays.")
+
+
+def _settle_key(settings: Settings, talk: _Talk) -> Settings:
+    """The settings with a key the provider accepts, or one its owner wants to keep anyway."""
+    while True:
+        key = talk.secret("API key of the model provider", settings.anthropic_key)
+        tried = replace(settings, anthropic_key=key)
+        if talk.interactive and not key:
+            talk.say("KITT cannot do without a key: make one in the provider's console.")
+            continue
+        try:
+            asyncio.run(try_key(tried))
+        except (ConfigError, TryLater) as error:
+            if not talk.interactive:
+                raise
+            talk.say(str(error))
+            # Refused may also mean: no credit yet, or a model this account does not have.
+            if talk.agrees("Keep this key and go on?"):
+                return tried
+        else:
+            talk.say(f"The key is accepted for {settings.model}.")
+            return tried
+
+
+async def _make_claim(settings: Settings, clock: Clock) -> tuple[str, bool]:
+    """A claim code, and whether the bot has an owner already."""
+
+    def make(tx: Tx) -> tuple[str, bool]:
+        return people.new_claim(tx, clock.now()), bool(people.owners(tx, settings.owners))
+
+    store = await Store.open(settings.database, settings.run_dir)
+    try:
+        return await store.write(make)
+    finally:
+        await store.close()
+
+
+def _say_what_next(
+    talk: _Talk, env_file: Path, facts: BotFacts | None, code: str, owned: bool
+) -> None:
+    minutes = int(people.CLAIM_LIFE.total_seconds() // 60)
+    talk.say(f"The token and the key are in {env_file}, which only you can read.")
+    talk.say("1. Start KITT: kitt up")
+    talk.say(f"2. Within {minutes} minutes, in a private chat with the bot:")
+    if facts is not None:
+        talk.say(f"   open https://t.me/{facts.username}?start={code}")
+    # Telegram Desktop leaves the code out of the link in a chat that exists already.
+    talk.say(f"   {'or ' if facts else ''}send it: /start {code}")
+    if owned:
+        talk.say("The bot has an owner already: the code makes one more, and may stay unused.")
+    else:
+        talk.say("Whoever does so first owns the bot; until then nobody can use it.")
+
+
+def _warn_of_environment(talk: _Talk, written: Settings, loaded: Settings) -> None:
+    """The environment wins over the file, so what was typed may not be what is used."""
+    used = _secrets(loaded)
+    for name, value in _secrets(written).items():
+        if used[name] != value:
+            talk.say(f"The environment has another {name}, which wins: take it out there.")
+
+
+def _secrets(settings: Settings) -> dict[str, str]:
+    return {
+        "TELEGRAM_BOT_TOKEN": settings.telegram_token.reveal(),
+        "ANTHROPIC_API_KEY": settings.anthropic_key.reveal(),
+    }
+
+
+def _need_all(settings: Settings) -> None:
+    missing = " and ".join(name for name, value in _secrets(settings).items() if not value)
+    if missing:
+        raise ConfigError(
+            f"{missing} must be in the environment or .env, or run `kitt setup` in a terminal."
+        )
+
+
+def _need_writable(env_file: Path) -> None:
+    """Found out before anything is asked."""
+    folder = env_file.resolve().parent
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ConfigError(
+            f"{folder} cannot be written: run `kitt setup` in a folder of yours, it keeps .env."
+        )
+
+
+def write_env_file(path: Path, values: Mapping[str, str]) -> None:
+    """Put values into a `.env` file, mode 0600, in one step; its other lines stay as they are.
+
+    A reader finds the old file or the new one, never a part of it. A link stays a link.
+    Raises: ConfigError when it cannot be written, or a value does not fit on a line.
+    """
+    target = path.resolve()
+    try:
+        old = target.read_text(encoding="utf-8") if target.exists() else ""
+        text = _with_values(old, values)
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=".env.")  # its mode is 0600
+        draft = Path(name)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(target)
+        finally:
+            draft.unlink(missing_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"{path} cannot be written ({error.strerror}): "
+            "change the owner or mode of its folder, or make room."
+        ) from None
+
+
+def _with_values(text: str, values: Mapping[str, str]) -> str:
+    for name, value in values.items():
+        line = f"{name}={_quoted(name, value)}"
+        place = re.compile(rf"^([ \t]*(?:export[ \t]+)?){name}[ \t]*=.*$", re.MULTILINE)
+        # Every place, should there be more: an old secret must not stay behind.
+        text, places = place.subn(r"\g<1>" + line.replace("\\", r"\\"), text)
+        if not places:
+            text += ("" if not text or text.endswith("\n") else "\n") + line + "\n"
+    return text
+
+
+def _quoted(name: str, value: str) -> str:
+    if not value.isprintable():
+        raise ConfigError(f"{name} holds a line end or another sign that is no part of a secret.")
+    if _PLAIN_VALUE.fullmatch(value):
+        return value
+    quote = '"' if "'" in value else "'"
+    return f"{quote}{value}{quote}"
+
+
+async def ask_telegram(settings: Settings, clock: Clock) -> BotFacts:
+    """Ask who the bot is and whether a webhook takes its messages away.
+
+    Raises: ConfigError when there is no token or Telegram does not know it; TryLater when Telegram
+    does not answer.
+    """
+    skews: list[float] = []
+
+    async def note_date(answer: "httpx.Response") -> None:
+        with suppress(ValueError, TypeError):  # a proxy may tell a date that is none
+            told = parsedate_to_datetime(answer.headers.get("date", ""))
+            skews.append((clock.now() - told).total_seconds())
+
+    with _telegram_errors_translated():
+        async with _bot(settings, [note_date]) as bot:
+            webhook = await bot.get_webhook_info()
+            return BotFacts(
+                username=bot.username,
+                webhook_host=(urlsplit(webhook.url).hostname or "?") if webhook.url else "",
+                skew_s=skews[-1] if skews else None,
+            )
+
+
+async def remove_webhook(settings: Settings) -> None:
+    """Let messages come to whoever asks for them; those that wait are kept.
+
+    Raises: as `ask_telegram`.
+    """
+    with _telegram_errors_translated():
+        async with _bot(settings, []) as bot:
+            await bot.delete_webhook(drop_pending_updates=False)
+
+
+def _bot(settings: Settings, on_answer: "list[Callable[[httpx.Response], object]]") -> "Bot":
+    """A bot that only asks. Its repr holds the token: never log or format it."""
+    token = settings.need_token()
+    from telegram import Bot
+    from telegram.request import HTTPXRequest
+
+    request = HTTPXRequest(
+        connection_pool_size=1,
+        connect_timeout=CONNECT_TIMEOUT_S,
+        read_timeout=ANSWER_TIMEOUT_S,
+        httpx_kwargs={"event_hooks": {"response": on_answer}},
+    )
+    return Bot(
+        token,
+        base_url=settings.telegram_base_url,
+        base_file_url=settings.telegram_base_file_url,
+        request=request,
+    )
+
+
+@contextmanager
+def _telegram_errors_translated() -> Iterator[None]:
+    """The library's errors as ours, without them: InvalidToken quotes the token (measured)."""
+    from telegram.error import InvalidToken, TelegramError
+
+    try:
+        yield
+    except InvalidToken:
+        raise ConfigError(
+            "Telegram does not accept TELEGRAM_BOT_TOKEN: copy it again from @BotFather."
+        ) from None
+    except TelegramError as error:
+        reason = type(error.__cause__ or error).__name__
+        raise TryLater(
+            f"Telegram cannot be reached now ({reason}): check the network and TELEGRAM_BASE_URL."
+        ) from None
+
+
+async def try_key(settings: Settings) -> None:
+    """Ask the model of the chat for one token.
+
+    Raises: ConfigError when there is no key or the provider refuses it or the request; TryLater
+    when the provider does not answer.
+    """
+    key = settings.need_key()
+    if not re.fullmatch(r"[!-~]+", key):
+        raise ConfigError(
+            "ANTHROPIC_API_KEY holds a space or a character that no key has: copy it again."
+        )
+    model = AnthropicModel(key=key, base_url=settings.anthropic_base_url)
+    request = Request(
+        model=settings.model,
+        system="Answer with one word.",
+        messages=[{"role": "user", "content": "Are you there?"}],
+        tools=[],
+        max_tokens=1,
+    )
+    try:
+        async with asyncio.timeout(KEY_TIMEOUT_S):
+            await model.stream(request)
+    except ModelRefused as error:
+        raise ConfigError(str(error)) from None
+    except ModelUnavailable as error:
+        raise TryLater(str(error)) from None
+    except TimeoutError:
+        raise TryLater(f"The model provider did not answer within {KEY_TIMEOUT_S:g} s.") from None
+    finally:
+        await model.close()

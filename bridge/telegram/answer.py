@@ -1,0 +1,348 @@
+"""One answer in a chat: the main agent's turn, what it commits, and what if it cannot.
+
+Whatever happens, the person's message ends in exactly one of these, committed together with the
+update being done: an answer, a job, or a sentence that says why not. "In the background" ends in a
+job even when the model forgets to call its tool, and so does a request made while the model is
+away.
+"""
+
+import asyncio
+import logging
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from bridge import conversation
+from bridge.agent.loop import Limits, Outcome, Turn
+from bridge.agent.model import Listener, Model, Reply, Request
+from bridge.agent.tool import Tool
+from bridge.clock import Clock, stamp
+from bridge.conversation import Message
+from bridge.deliveries import owe
+from bridge.errors import ModelRefused, ModelUnavailable, TurnLimitReached
+from bridge.models import short
+from bridge.queue import Queue
+from bridge.store import Tx
+from bridge.telegram import compose
+from bridge.telegram.compose import Part
+from bridge.telegram.gate import Incoming
+from bridge.telegram.stream import Stream
+from bridge.telegram.texts import say
+from bridge.tools.jobs import Origin, active_jobs, job_tools, start_job
+
+log = logging.getLogger(__name__)
+CALL_TIMEOUT_S: Final = 45.0  # a person is waiting
+RETRY_AFTER_S: Final = 0.5  # one more try, then it becomes a job
+MESSAGES_MAX: Final = 60  # shown to the model; cut to the newest 40 when there are more
+MESSAGES_KEPT: Final = 40
+CONTEXT_MESSAGES: Final = 6
+ASKS_FOR_BACKGROUND: Final = re.compile(
+    r"\b(?:op|in) de achtergrond\b|\bin the background\b|\basync(?:hroon|hronously)?\b"
+    r"|\blaat (?:me |mij )?(?:het )?weten als\b|\blet me know when\b",
+    re.IGNORECASE,
+)
+PROMISES: Final = re.compile(
+    r"\bI(?:'ll| will)\b.{0,80}\b(?:in the background|get back to you|let you know)\b"
+    r"|\bik (?:ga|zal|zoek|kom)\b.{0,80}\b(?:op de achtergrond|laat het je weten|kom (?:ik )?"
+    r"(?:er )?(?:bij je )?(?:op )?terug)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+DIRECTIVE: Final = (
+    "<kitt-directive>The user asked for a background job: call start_background_job."
+    "</kitt-directive>"
+)
+STOPPED_NOTE: Final = "[stopped by the user]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agent:
+    """What every answer needs; made once."""
+
+    queue: Queue
+    model: Model
+    clock: Clock
+    model_name: str
+    prompt: str
+
+
+class Answer:
+    """The answer to a batch of messages of one person. `run` ends when it is owed to the chat."""
+
+    def __init__(self, *, agent: Agent, stream: Stream, batch: list[Incoming]) -> None:
+        self._agent = agent
+        self._stream = stream
+        self._batch = batch
+        self._last = batch[-1]
+        self._conversation = conversation.chat_conversation(
+            self._last.chat_id, self._last.thread_id
+        )
+        self._source = f"update:{batch[0].update_id}"
+        self._tools_used: set[str] = set()
+        self._rendered: tuple[str, list[Part]] = ("", [])
+        self.committed = False
+
+    @property
+    def can_restart(self) -> bool:
+        """True while nothing of it is visible or stored, so that more text may still join."""
+        return not self.committed and not self._stream.visible
+
+    async def run(self) -> None:
+        """Answer, or hand over, or say why not."""
+        self._stream.start()
+        try:
+            await self._turn()
+        except ModelUnavailable as error:
+            log.warning("The model is away; the request becomes a job: %s", error)
+            await self._stream.finish()
+            await self._write(self._hand_over)
+        except ModelRefused as error:
+            log.error("%s", error)
+            await self._apologize("provider_refuses", why=str(error))
+        except TurnLimitReached:
+            await self._apologize("limit_reached")
+        finally:
+            await self._stream.finish()
+
+    async def stop(self) -> None:
+        """The person said stop: keep what is visible, and remember that it was cut."""
+        message_id = await self._stream.finish()
+        mark = say(self._last.language, "stopped")
+        written = self._stream.written.strip()
+        opening = await self._opening()
+
+        def end(tx: Tx) -> None:
+            if not self._done(tx):
+                return  # it was answered in the meantime
+            self._remember(tx, opening, f"{written}\n{STOPPED_NOTE}".strip())
+            text = f"{written}\n\n{mark}" if message_id is not None else mark
+            self._owe(tx, self._parts(text))
+
+        await self._write(end)
+
+    async def fail(self) -> None:
+        """Something unexpected; the person gets a sentence, the log has the rest."""
+        await self._apologize("something_wrong")
+
+    async def _turn(self) -> None:
+        store = self._agent.queue.store
+        origin = self._origin()
+        turn = Turn(
+            store=store,
+            clock=self._agent.clock,
+            model=_Watched(self._agent, self._settle),
+            model_name=self._agent.model_name,
+            conversation=self._conversation,
+            system=self._agent.prompt,
+            tools=[self._noted(tool) for tool in job_tools(self._agent.queue, origin)],
+            limits=Limits(),
+            on_end=self._end,
+            listener=self._stream,
+        )
+        await turn.run(await self._opening())
+
+    async def _settle(self, reply: Reply) -> None:
+        """A reply is whole: from here on it is stored, so a restart would be too late."""
+        self.committed = True
+        if reply.stop_reason == "tool_use" and any(
+            use["name"] != "start_background_job" for use in reply.tool_uses
+        ):
+            return  # there is more to come
+        await self._stream.finish()
+        text = "".join(str(b["text"]) for b in reply.content if b.get("type") == "text")
+        if text:
+            self._rendered = (text, self._parts(text))  # not inside the transaction
+
+    def _end(self, tx: Tx, outcome: Outcome) -> None:
+        """What the end of the turn owes, in the transaction that stores it."""
+        text = outcome.text
+        if outcome.kind == "refused":
+            self._owe(tx, self._parts(say(self._last.language, "refused", why=text)))
+        elif outcome.kind == "handed_over":
+            if self._stream.message_id is not None:
+                self._owe(tx, self._parts(self._stream.written))
+        elif self._must_be_a_job(text):
+            self._force_job(tx, text)
+        else:
+            known, parts = self._rendered
+            self._owe(tx, parts if known == text else self._parts(text))
+        if tx.value("count_messages", conversation=self._conversation) > MESSAGES_MAX:
+            conversation.trim(tx, self._conversation, keep=MESSAGES_KEPT)
+        self._done(tx)
+
+    def _must_be_a_job(self, answer: str) -> bool:
+        """Asked for, or promised, and no tool was called at all."""
+        return not self._tools_used and (
+            self._asked_for_background() or bool(PROMISES.search(answer))
+        )
+
+    def _force_job(self, tx: Tx, answer: str) -> None:
+        acknowledgement = short(answer, 300)
+        if self._stream.message_id is not None:  # it can be read already
+            self._owe(tx, self._parts(answer))
+            acknowledgement = ""
+        self._start_job(tx, acknowledgement)
+
+    def _hand_over(self, tx: Tx) -> None:
+        """The model is away: the request becomes a job that runs when it is back."""
+        sentence = say(self._last.language, "model_away")
+        job_id = self._start_job(tx, sentence)
+        opening = Message(role="user", content=_texts(self._texts()), source=self._source)
+        self._remember(tx, opening, f"{sentence} (#{job_id})")
+        if self._stream.message_id is not None:
+            self._owe(tx, self._parts(self._stream.written))
+        self._done(tx)
+
+    def _start_job(self, tx: Tx, acknowledgement: str) -> int:
+        text = "\n\n".join(self._texts())
+        job = start_job(
+            tx,
+            self._agent.queue,
+            self._origin(),
+            prompt=with_context(tx, self._conversation, text),
+            title=text,
+            acknowledgement=acknowledgement,
+        )
+        event = f'<kitt-event job="{job.id}" status="queued">{short(text, 200)}</kitt-event>'
+        message = Message(role="user", content=_texts([event]), source=f"job:{job.id}:queued")
+        conversation.append(tx, self._conversation, message, now=self._now())
+        return job.id
+
+    async def _apologize(self, key: str, **values: object) -> None:
+        await self._stream.finish()
+
+        def end(tx: Tx) -> None:
+            self._owe(tx, [compose.plain_part(say(self._last.language, key, **values))])
+            self._done(tx)
+
+        await self._write(end)
+
+    async def _opening(self) -> Message:
+        """The person's message, with the state of the chat's jobs at its head."""
+        jobs = await self._agent.queue.store.read(lambda tx: active_jobs(tx, self._last.chat_id))
+        lines = [
+            f"#{job.id} {job.status}"
+            + (f" {job.progress:.0f}%" if job.progress is not None else "")
+            + f" “{job.name}”"
+            for job in jobs
+        ]
+        state = [f"<kitt-state>jobs: {'; '.join(lines)}</kitt-state>"] if lines else []
+        directive = [DIRECTIVE] if self._asked_for_background() else []
+        content = _texts([*state, *self._texts(), *directive])
+        return Message(role="user", content=content, source=self._source)
+
+    def _texts(self) -> list[str]:
+        return [
+            (f"<kitt-quote>{item.quote}</kitt-quote>\n" if item.quote else "") + item.text
+            for item in self._batch
+        ]
+
+    def _asked_for_background(self) -> bool:
+        return any(ASKS_FOR_BACKGROUND.search(item.text) for item in self._batch)
+
+    def _parts(self, text: str) -> list[Part]:
+        parts = compose.text_parts(text, language=self._last.language, file_name="kitt-answer.md")
+        if self._stream.message_id is not None:
+            parts[0] = {**parts[0], "do": "edit", "message_id": self._stream.message_id}
+        return parts
+
+    def _owe(self, tx: Tx, parts: list[Part]) -> None:
+        owe(
+            tx,
+            chat_id=self._last.chat_id,
+            thread_id=self._last.thread_id,
+            kind="reply",
+            payload={"parts": parts},
+            dedupe_key=f"{self._source}:reply",
+            now=self._now(),
+        )
+
+    def _remember(self, tx: Tx, opening: Message, answer: str) -> None:
+        """Store an exchange that the loop did not store itself."""
+        conversation.append(tx, self._conversation, opening, now=self._now())
+        said = Message(role="assistant", content=_texts([answer]), stop_reason="end_turn")
+        conversation.append(tx, self._conversation, said, now=self._now())
+
+    def _done(self, tx: Tx) -> bool:
+        """The updates are handled; False when they were already."""
+        changed = [
+            tx.run("update_over", update_id=item.update_id, state="done") for item in self._batch
+        ]
+        return any(changed)
+
+    async def _write(self, fn: Callable[[Tx], None]) -> None:
+        self.committed = True
+        await self._agent.queue.store.write(fn)
+
+    def _noted(self, tool: Tool) -> Tool:
+        """The same tool; that it was called at all is remembered."""
+        act = tool.commit
+        assert act is not None
+
+        def commit(tx: Tx, given: dict[str, Any]) -> str:
+            self._tools_used.add(tool.name)
+            return act(tx, given)
+
+        return replace(tool, commit=commit)
+
+    def _origin(self) -> Origin:
+        return Origin(
+            chat_id=self._last.chat_id,
+            thread_id=self._last.thread_id,
+            user_id=self._last.user_id,
+            message_id=self._last.message_id,
+            source=self._source,
+        )
+
+    def _now(self) -> str:
+        return stamp(self._agent.clock.now())
+
+
+class _Watched:
+    """The model for someone who is waiting: a time limit, one more try, a word when it is whole."""
+
+    def __init__(self, agent: Agent, settle: Callable[[Reply], Any]) -> None:
+        self._agent = agent
+        self._settle = settle
+
+    async def stream(self, request: Request, listener: Listener | None = None) -> Reply:
+        try:
+            reply = await self._once(request, listener)
+        except ModelUnavailable as error:
+            if (error.retry_after_s or 0) > 2:
+                raise
+            await self._agent.clock.sleep(error.retry_after_s or RETRY_AFTER_S)
+            reply = await self._once(request, None)  # what was written before is not shown twice
+        await self._settle(reply)
+        return reply
+
+    async def close(self) -> None:
+        """The model is shared; its owner closes it."""
+
+    async def _once(self, request: Request, listener: Listener | None) -> Reply:
+        try:
+            async with asyncio.timeout(CALL_TIMEOUT_S):
+                return await self._agent.model.stream(request, listener)
+        except TimeoutError:
+            raise ModelUnavailable(f"No answer within {CALL_TIMEOUT_S:.0f} s.") from None
+
+
+def with_context(tx: Tx, name: str, text: str) -> str:
+    """A request for a worker that cannot see the chat, with the last messages as context."""
+    lines = []
+    for message in conversation.load(tx, name)[-CONTEXT_MESSAGES:]:
+        said = " ".join(
+            str(block["text"])
+            for block in message.content
+            if block.get("type") == "text" and not str(block["text"]).startswith("<kitt-")
+        )
+        if said and said != text:
+            lines.append(f"{message.role}: {short(said, 1_000)}")
+    if not lines:
+        return text
+    earlier = "\n".join(lines)
+    return f"{text}\n\nEarlier in the conversation (context only):\n{earlier}"
+
+
+def _texts(texts: list[str]) -> list[dict[str, Any]]:
+    return [{"type": "text", "text": text} for text in texts if text.strip()]

@@ -1,0 +1,298 @@
+"""Telegram's Bot API as the rest of this folder uses it: our words in, our errors out.
+
+python-telegram-bot does the wire; this module alone turns its exceptions into what a sender can do
+about them. The difference that matters is between a message that surely did not arrive and one that
+may have: Telegram has no way to ask (each exception below was provoked and looked at).
+"""
+
+from collections.abc import Awaitable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+from telegram import (
+    Bot,
+    BotCommand,
+    InlineKeyboardButton,
+    InlineKeyboardMarkup,
+    LinkPreviewOptions,
+    MessageEntity,
+    ReplyParameters,
+    Update,
+)
+from telegram.error import (
+    BadRequest,
+    ChatMigrated,
+    Conflict,
+    Forbidden,
+    InvalidToken,
+    NetworkError,
+    RetryAfter,
+    TelegramError,
+    TimedOut,
+)
+from telegram.request import HTTPXRequest
+
+from bridge.errors import ConfigError, KittError
+
+T = TypeVar("T")
+Buttons = list[list[dict[str, str]]]
+POLL_S = 30
+ALLOWED_UPDATES = ["message", "edited_message", "callback_query", "my_chat_member"]
+NOT_SENT = (httpx.PoolTimeout, httpx.ConnectTimeout, httpx.ConnectError)
+
+
+class Flooded(KittError):
+    """Telegram wants silence; surely not delivered."""
+
+    def __init__(self, retry_after_s: float) -> None:
+        super().__init__(f"Telegram asks to wait {retry_after_s:.0f} s.")
+        self.retry_after_s = retry_after_s
+
+
+class NotDelivered(KittError):
+    """Surely not delivered; trying again may help."""
+
+
+class Ambiguous(KittError):
+    """It may have been delivered: the connection broke after the request was out."""
+
+
+class Elsewhere(KittError):
+    """Another program polls with this token."""
+
+
+class ChatMoved(KittError):
+    """The group became a supergroup."""
+
+    def __init__(self, new_id: int) -> None:
+        super().__init__(f"The chat is now {new_id}.")
+        self.new_id = new_id
+
+
+class Rejected(KittError):
+    """Telegram refuses; `reason` is one of REASONS, or `other`."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+# part of Telegram's sentence (lower case) -> our word for what to do about it
+REASONS = (
+    ("not modified", "same"),
+    ("message to edit not found", "edit_gone"),
+    ("message can't be edited", "edit_gone"),
+    ("message to be replied not found", "reply_gone"),
+    ("replied message not found", "reply_gone"),
+    ("quote", "reply_gone"),
+    ("entit", "entities"),
+    ("thread not found", "thread_gone"),
+    ("topic", "thread_gone"),
+    ("chat not found", "chat_gone"),
+    ("too large", "too_big"),
+    ("too big", "too_big"),
+    ("too old", "late"),
+)
+
+
+class Api:
+    """The bot. `open` checks the token with one call."""
+
+    def __init__(self, *, token: str, base_url: str, base_file_url: str) -> None:
+        request = HTTPXRequest(
+            connection_pool_size=64,
+            read_timeout=25,
+            write_timeout=25,
+            connect_timeout=10,
+            pool_timeout=10,
+            media_write_timeout=120,
+        )
+        polling = HTTPXRequest(
+            connection_pool_size=2, read_timeout=15, connect_timeout=10, pool_timeout=10
+        )
+        self.bot = Bot(
+            token,
+            base_url=base_url,
+            base_file_url=base_file_url,
+            request=request,
+            get_updates_request=polling,
+        )
+
+    async def open(self) -> str:
+        """Check the token; the bot's username. Raises: ConfigError, NotDelivered."""
+        try:
+            await self.bot.initialize()
+        except InvalidToken as error:
+            raise _wrong_token() from error
+        except NetworkError as error:
+            raise NotDelivered(f"Telegram cannot be reached ({error}).") from error
+        return self.bot.username
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self.bot.shutdown()
+
+    async def get_updates(self, offset: int | None) -> list[Update]:
+        """Wait for updates, at most 30 s; everything below `offset` is confirmed."""
+        updates = await _translated(
+            self.bot.get_updates(offset=offset, timeout=POLL_S, allowed_updates=ALLOWED_UPDATES)
+        )
+        return list(updates)
+
+    async def send_text(
+        self,
+        chat_id: str,
+        text: str,
+        *,
+        entities: list[dict[str, Any]] | None = None,
+        thread_id: int = 0,
+        reply_to: int | None = None,
+        silent: bool = False,
+        buttons: Buttons | None = None,
+    ) -> int:
+        """Send at most 4,096 UTF-16 units; the new message's id."""
+        message = await _translated(
+            self.bot.send_message(
+                int(chat_id),
+                text,
+                entities=_entities(entities),
+                message_thread_id=thread_id if thread_id > 1 else None,
+                reply_parameters=_reply(reply_to),
+                disable_notification=silent,
+                reply_markup=_keyboard(buttons),
+                link_preview_options=LinkPreviewOptions(is_disabled=True),
+            )
+        )
+        return int(message.message_id)
+
+    async def edit_text(
+        self,
+        chat_id: str,
+        message_id: int,
+        text: str,
+        *,
+        entities: list[dict[str, Any]] | None = None,
+        buttons: Buttons | None = None,
+    ) -> None:
+        """Replace a message's text and buttons; the same text again is no error."""
+        try:
+            await _translated(
+                self.bot.edit_message_text(
+                    text,
+                    chat_id=int(chat_id),
+                    message_id=message_id,
+                    entities=_entities(entities),
+                    reply_markup=_keyboard(buttons),
+                    link_preview_options=LinkPreviewOptions(is_disabled=True),
+                )
+            )
+        except Rejected as error:
+            if error.reason != "same":
+                raise
+
+    async def send_file(
+        self,
+        chat_id: str,
+        file: Path | bytes,
+        *,
+        name: str,
+        caption: str = "",
+        thread_id: int = 0,
+        reply_to: int | None = None,
+        photo: bool = False,
+    ) -> int:
+        """Send a document, or a photo; the new message's id."""
+        send = self.bot.send_photo if photo else self.bot.send_document
+        message = await _translated(
+            send(
+                int(chat_id),
+                file,
+                filename=name,
+                caption=caption or None,
+                message_thread_id=thread_id if thread_id > 1 else None,
+                reply_parameters=_reply(reply_to),
+            )
+        )
+        return int(message.message_id)
+
+    async def typing(self, chat_id: str, thread_id: int = 0) -> None:
+        """Show that an answer is being written, for 5 s."""
+        await _translated(
+            self.bot.send_chat_action(int(chat_id), "typing", message_thread_id=thread_id or None)
+        )
+
+    async def answer_callback(
+        self, callback_id: str, text: str = "", *, alert: bool = False
+    ) -> None:
+        """Tell who pressed a button that it was seen; too late is no error."""
+        try:
+            await _translated(
+                self.bot.answer_callback_query(callback_id, text[:200] or None, show_alert=alert)
+            )
+        except Rejected as error:
+            if error.reason != "late":
+                raise
+
+    async def set_commands(self, commands: list[tuple[str, str]], language: str | None) -> None:
+        """The menu of commands, in private chats."""
+        menu = [BotCommand(name, text) for name, text in commands]
+        await _translated(self.bot.set_my_commands(menu, language_code=language))
+
+
+async def _translated(call: Awaitable[T]) -> T:
+    """Await a call of python-telegram-bot; its errors become ours."""
+    try:
+        return await call
+    except TelegramError as error:
+        raise _our_error(error) from error
+
+
+def _our_error(error: TelegramError) -> KittError:
+    cause = error.__cause__
+    match error:
+        case RetryAfter():
+            # the public property warns about its future type; the value itself is stable
+            return Flooded(error._retry_after.total_seconds())
+        case ChatMigrated():
+            return ChatMoved(error.new_chat_id)
+        case Forbidden():
+            return Rejected("blocked", error.message)
+        case InvalidToken():
+            return _wrong_token()
+        case Conflict():
+            return Elsewhere("Another program uses this bot token to receive messages.")
+        case BadRequest():
+            text = error.message.lower()
+            reason = next((word for part, word in REASONS if part in text), "other")
+            return Rejected(reason, error.message)
+        case TimedOut() | NetworkError() if isinstance(cause, NOT_SENT):
+            return NotDelivered(f"Telegram cannot be reached ({error.message}).")
+        case NetworkError() if "too large" in error.message.lower():
+            return Rejected("too_big", error.message)
+        case _:
+            return Ambiguous(error.message)
+
+
+def _wrong_token() -> ConfigError:
+    return ConfigError(
+        "Telegram does not accept TELEGRAM_BOT_TOKEN: copy it again from @BotFather (`kitt setup`)."
+    )
+
+
+def _entities(items: list[dict[str, Any]] | None) -> list[MessageEntity]:
+    return [MessageEntity(**item) for item in items or ()]
+
+
+def _reply(message_id: int | None) -> ReplyParameters | None:
+    if message_id is None:
+        return None
+    return ReplyParameters(message_id, allow_sending_without_reply=True)
+
+
+def _keyboard(buttons: Buttons | None) -> InlineKeyboardMarkup | None:
+    if not buttons:
+        return None
+    return InlineKeyboardMarkup(
+        [[InlineKeyboardButton(b["text"], callback_data=b["data"]) for b in row] for row in buttons]
+    )

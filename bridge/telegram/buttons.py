@@ -1,0 +1,52 @@
+"""Buttons that only work for whom they were made, where they were made.
+
+Callback data is `v1:<verb>:<id>:<signature>`: at most 64 bytes, signed over chat, verb and id, so
+that a button in a forwarded message or a forged one does nothing. The key is derived from the bot
+token and stored nowhere.
+"""
+
+import hashlib
+import hmac
+
+from bridge.telegram.api import Buttons
+
+VERBS = {"jc": "cancel", "jr": "retry", "jd": "details", "ts": "stop"}
+_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+class Signer:
+    """Signs and checks callback data for one bot."""
+
+    def __init__(self, token: str) -> None:
+        self._key = hashlib.sha256(b"kitt-callback:" + token.encode()).digest()
+
+    def data(self, verb: str, number: int, chat_id: str) -> str:
+        """Callback data for a button in this chat."""
+        short = _base36(number)
+        return f"v1:{verb}:{short}:{self._signature(verb, short, chat_id)}"
+
+    def read(self, data: str, chat_id: str) -> tuple[str, int] | None:
+        """The verb and number of a press, or None when it was not made for this chat."""
+        parts = data.split(":")
+        if len(parts) != 4 or parts[0] != "v1" or parts[1] not in VERBS:
+            return None
+        wanted = self._signature(parts[1], parts[2], chat_id)
+        if not hmac.compare_digest(wanted.encode(), parts[3].encode("utf-8", "replace")):
+            return None
+        return parts[1], int(parts[2], 36)
+
+    def row(self, chat_id: str, *buttons: tuple[str, str, int]) -> Buttons:
+        """One row of (text, verb, number) buttons."""
+        return [[{"text": t, "data": self.data(verb, n, chat_id)} for t, verb, n in buttons]]
+
+    def _signature(self, verb: str, number: str, chat_id: str) -> str:
+        message = f"{chat_id}|{verb}|{number}".encode()
+        return hmac.new(self._key, message, hashlib.sha256).hexdigest()[:12]
+
+
+def _base36(number: int) -> str:
+    digits = ""
+    while number:
+        number, rest = divmod(number, 36)
+        digits = _DIGITS[rest] + digits
+    return digits or "0"

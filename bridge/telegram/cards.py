@@ -1,0 +1,162 @@
+"""Keeps the cards of jobs true: one message per job, edited in place until the job has ended.
+
+A card is a view of a row of `jobs`, so nothing is queued for it: whatever it shows when its turn
+comes is the newest. Edits are the first thing to leave out when a chat's budget is short; the last
+one, with the end of the job, is always made. Nothing happens while no card is open.
+"""
+
+import asyncio
+import contextlib
+import logging
+from dataclasses import dataclass
+from typing import Final
+
+from bridge.clock import Clock, moment
+from bridge.models import Job, JobStatus
+from bridge.store import Store, Tx
+from bridge.telegram import compose
+from bridge.telegram.api import Ambiguous, Api, ChatMoved, Flooded, NotDelivered, Rejected
+from bridge.telegram.budget import Budget
+from bridge.telegram.buttons import Signer
+from bridge.telegram.gate import language_of_chat
+
+log = logging.getLogger(__name__)
+FAST_EDIT_S: Final = 4.0  # between edits of one card in its first minute, times the live cards
+SLOW_EDIT_S: Final = 10.0
+CLOCK_EDIT_S: Final = 25.0  # the elapsed time alone is worth an edit this often
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Card:
+    job: Job
+    message_id: int
+    shown: str
+    before: int
+    tokens: int
+    language: str
+
+
+class Cards:
+    """Edits open cards. `refresh` does what is due and says when to come back."""
+
+    def __init__(
+        self, *, store: Store, api: Api, budget: Budget, signer: Signer, clock: Clock
+    ) -> None:
+        self._store = store
+        self._api = api
+        self._budget = budget
+        self._signer = signer
+        self._clock = clock
+        self._edited_at: dict[int, float] = {}
+        self._changed = asyncio.Event()
+
+    def notice(self) -> None:
+        """A job may have changed."""
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Keep every open card true until cancelled."""
+        while True:
+            self._changed.clear()
+            wait_s = await self.refresh()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
+                    await self._changed.wait()
+
+    async def refresh(self) -> float | None:
+        """Edit the cards that are due; seconds until the next may be, None when none is open."""
+        cards = await self._store.read(self._open)
+        live: dict[str, int] = {}
+        for card in cards:
+            if card.job.status is JobStatus.RUNNING:
+                live[card.job.chat_id] = live.get(card.job.chat_id, 0) + 1
+        chats = {
+            card.job.chat_id: [c for c in cards if c.job.chat_id == card.job.chat_id]
+            for card in cards
+        }
+        waits = await asyncio.gather(
+            *(self._refresh_chat(mine, live.get(chat_id, 1)) for chat_id, mine in chats.items())
+        )
+        return min((wait for wait in waits if wait is not None), default=None)
+
+    async def _refresh_chat(self, cards: list[_Card], live: int) -> float | None:
+        """One chat after the other would let a full budget of one hold up all."""
+        waits = [await self._refresh_one(card, live) for card in cards]
+        return min((wait for wait in waits if wait is not None), default=None)
+
+    async def _refresh_one(self, card: _Card, live: int) -> float | None:
+        job = card.job
+        started = moment(job.started_at) if job.started_at else self._clock.now()
+        elapsed_s = max(0.0, (self._clock.now() - started).total_seconds())
+        text = compose.card_text(
+            job,
+            language=card.language,
+            elapsed_s=elapsed_s,
+            before=card.before,
+            tokens=card.tokens,
+        )
+        if job.status.final:
+            return await self._edit_last(card, text)
+        if text == card.shown:
+            return CLOCK_EDIT_S
+        if job.status is JobStatus.RUNNING and "🛠" in card.shown and "⏱" in card.shown:
+            gap_s = (FAST_EDIT_S if elapsed_s < 60 else SLOW_EDIT_S) * live
+            if _without_clock(text) == _without_clock(card.shown):
+                gap_s = max(gap_s, CLOCK_EDIT_S)
+        else:
+            gap_s = 0.0  # it has just started, or stopped waiting: worth showing at once
+        due_s = self._edited_at.get(job.id, 0.0) + gap_s - self._clock.monotonic()
+        if due_s > 0:
+            return due_s
+        if not self._budget.spare(job.chat_id):
+            return 1.0
+        return await self._edit(card, text)
+
+    async def _edit_last(self, card: _Card, text: str) -> float | None:
+        if self._budget.paused_s(card.job.chat_id) > 0:
+            return self._budget.paused_s(card.job.chat_id)
+        await self._budget.take(card.job.chat_id)
+        return await self._edit(card, text)
+
+    async def _edit(self, card: _Card, text: str) -> float | None:
+        job = card.job
+        self._edited_at[job.id] = self._clock.monotonic()
+        buttons = compose.card_buttons(job, self._signer, language=card.language)
+        try:
+            await self._api.edit_text(job.chat_id, card.message_id, text, buttons=buttons)
+        except Flooded as error:
+            self._budget.flooded(job.chat_id, error.retry_after_s)
+            return error.retry_after_s
+        except (NotDelivered, Ambiguous):
+            return 2.0  # the same edit again does no harm
+        except (Rejected, ChatMoved) as error:
+            log.info("The card of job %d is gone: %s", job.id, error)
+            await self._shown(job, text, final=True)
+            return None
+        await self._shown(job, text, final=job.status.final)
+        return None if job.status.final else FAST_EDIT_S
+
+    async def _shown(self, job: Job, text: str, *, final: bool) -> None:
+        await self._store.write(
+            lambda tx: tx.run("card_shown", job_id=job.id, shown=text, final=final), durable=False
+        )
+        if final:
+            self._edited_at.pop(job.id, None)
+
+    def _open(self, tx: Tx) -> list[_Card]:
+        return [
+            _Card(
+                job=Job.from_row(row),
+                message_id=row["message_id"],
+                shown=row["shown"],
+                before=int(tx.value("jobs_before", id=row["id"]) or 0),
+                tokens=int(tx.value("tokens_of", conversation=f"job:{row['id']}")),
+                language=language_of_chat(tx, row["chat_id"]),
+            )
+            for row in tx.all("open_cards")
+        ]
+
+
+def _without_clock(text: str) -> str:
+    """The card without its running time, which alone is no news."""
+    return "\n".join(line for line in text.split("\n") if not line.startswith("⏱"))

@@ -1,0 +1,91 @@
+"""One conversation partner: which message starts an answer, joins it, waits, or stops it.
+
+An answer starts at once. More text that comes before anything is visible joins it (people write one
+thought in two messages, and clients cut long pastes); later text waits for its turn. One chat never
+waits for another.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+
+from bridge.errors import KittError
+from bridge.telegram.answer import Answer
+from bridge.telegram.gate import Incoming
+
+log = logging.getLogger(__name__)
+
+
+class Chat:
+    """The actor of one (chat, thread). `answer` makes the answer to a batch of messages."""
+
+    def __init__(self, answer: Callable[[list[Incoming]], Answer]) -> None:
+        self._answer = answer
+        self._current: Answer | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._batch: list[Incoming] = []
+        self._waiting: list[Incoming] = []
+
+    @property
+    def busy(self) -> bool:
+        """True while an answer is being made."""
+        return self._task is not None
+
+    def receive(self, message: Incoming) -> None:
+        """Take a message; returns at once."""
+        if self._task is None:
+            self._start([message])
+        elif self._current is not None and self._current.can_restart:
+            log.info("More text came before the answer was visible; it joins")
+            self._abandon(self._task)
+            self._start([*self._batch, message])
+        else:
+            self._waiting.append(message)
+
+    async def stop(self) -> bool:
+        """Interrupt the answer that is being made; False when there is none."""
+        task, current = self._task, self._current
+        if task is None or current is None:
+            return False
+        self._abandon(task)
+        await asyncio.wait([task])
+        await current.stop()
+        self._over(task)
+        return True
+
+    async def drain(self, timeout_s: float) -> None:
+        """Give the running answer some seconds; an unfinished one begins again after the start."""
+        task = self._task
+        if task is None:
+            return
+        self._waiting.clear()  # they are in the inbox
+        await asyncio.wait([task], timeout=timeout_s)
+        if not task.done():
+            self._abandon(task)
+            await asyncio.wait([task])
+
+    def _start(self, batch: list[Incoming]) -> None:
+        self._batch = batch
+        self._current = self._answer(batch)
+        self._task = asyncio.create_task(self._run(self._current))
+        self._task.add_done_callback(self._over)
+
+    async def _run(self, answer: Answer) -> None:
+        try:
+            await answer.run()
+        except Exception:  # the person must not be left without a word
+            log.exception("An answer failed")
+            with contextlib.suppress(KittError):
+                await answer.fail()
+
+    def _abandon(self, task: asyncio.Task[None]) -> None:
+        """Cancel an answer without starting the next one."""
+        task.remove_done_callback(self._over)
+        task.cancel()
+
+    def _over(self, _task: asyncio.Task[None]) -> None:
+        self._task = self._current = None
+        if self._waiting:
+            batch, self._waiting = self._waiting, []
+            self._start(batch)

@@ -1,0 +1,107 @@
+"""The one gate for every kind of update: deny by default, decided on who sent it.
+
+What passes is turned into plain data (`Incoming`, `Press`); everything else ends here, unread by
+any model. Groups and channels are closed. Text without a known sender is nobody's.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from telegram import Message, Update
+
+from bridge.store import Tx
+
+QUOTE_CHARS_MAX: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incoming:
+    """A message of someone in a private chat."""
+
+    update_id: int
+    chat_id: str
+    thread_id: int
+    user_id: str
+    name: str
+    language: str
+    message_id: int
+    text: str
+    quote: str = ""  # of the message it replies to
+    has_file: bool = False
+    edited: bool = False
+
+    @property
+    def command(self) -> tuple[str, str] | None:
+        """The command and its arguments, or None. `/job@bot 12` is `job`, `12`."""
+        if not self.text.startswith("/"):
+            return None
+        word, _, rest = self.text.partition(" ")
+        return word[1:].partition("@")[0].lower(), rest.strip()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Press:
+    """A button pressed by someone in a private chat."""
+
+    update_id: int
+    chat_id: str
+    thread_id: int
+    user_id: str
+    name: str
+    language: str
+    callback_id: str
+    data: str
+    message_id: int | None
+
+
+def read(update: Update) -> Incoming | Press | None:
+    """The update as plain data, or None for every kind KITT has no business with."""
+    user = update.effective_user
+    chat = update.effective_chat
+    if user is None or user.is_bot or chat is None or chat.type != "private":
+        return None
+    who: dict[str, Any] = {
+        "update_id": update.update_id,
+        "chat_id": str(chat.id),
+        "user_id": str(user.id),
+        "name": (user.full_name or "")[:100],
+        "language": "nl" if (user.language_code or "").startswith("nl") else "en",
+    }
+    query = update.callback_query
+    if query is not None:
+        message = query.message
+        return Press(
+            **who,
+            thread_id=(getattr(message, "message_thread_id", None) or 0),
+            callback_id=query.id,
+            data=query.data or "",
+            message_id=message.message_id if message is not None else None,
+        )
+    received = update.message or update.edited_message
+    if received is None or received.sender_chat is not None:
+        return None
+    return Incoming(
+        **who,
+        thread_id=received.message_thread_id or 0,
+        message_id=received.message_id,
+        text=(received.text or received.caption or "").replace("\x00", ""),
+        quote=_quote(received),
+        has_file=received.text is None,
+        edited=update.message is None,
+    )
+
+
+def language_of_chat(tx: Tx, chat_id: str) -> str:
+    """The language of a private chat is that of its one person; unknown is English."""
+    row = tx.one("user", user_id=chat_id)
+    return str(row["language"]) if row is not None else "en"
+
+
+def _quote(message: Message) -> str:
+    """What "this" means in a reply: the quoted part, or the message replied to."""
+    if message.quote is not None:
+        return message.quote.text[:QUOTE_CHARS_MAX]
+    replied = message.reply_to_message
+    if replied is None:
+        return ""
+    return (replied.text or replied.caption or "")[:QUOTE_CHARS_MAX]

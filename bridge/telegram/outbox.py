@@ -1,0 +1,321 @@
+"""Sends what is owed, once where that can be known, in order for each chat.
+
+A delivery is marked `sending` before the call and `sent` after it. Found in `sending` after a
+crash, or when the connection broke after the request was out, it may have arrived, and Telegram
+cannot be asked: it is sent again and says so. One task per chat keeps the order; a chat that must
+wait (a flood, a network fault) does not hold up another.
+"""
+
+import asyncio
+import json
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from bridge.clock import Clock, moment, stamp
+from bridge.deliveries import from_row
+from bridge.models import Delivery, Job
+from bridge.store import Store, Tx
+from bridge.telegram import compose
+from bridge.telegram.api import Ambiguous, Api, ChatMoved, Flooded, NotDelivered, Rejected
+from bridge.telegram.budget import Budget
+from bridge.telegram.buttons import Signer
+from bridge.telegram.compose import Part
+from bridge.telegram.gate import language_of_chat
+from bridge.telegram.render import utf16_length
+from bridge.telegram.texts import say
+
+log = logging.getLogger(__name__)
+REPEATS_MAX: Final = 2  # of a message that may have arrived; a blind loop once made nine copies
+BACKOFF_S: Final = (0.5, 1, 2, 4, 8, 15, 30)
+
+
+@dataclass(slots=True)
+class _Try:
+    """What a lane knows of the part it is sending."""
+
+    failures: int = 0
+    doubtful: int = 0
+
+
+class Outbox:
+    """The loop that sends deliveries. `run` ends only by cancellation."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        api: Api,
+        budget: Budget,
+        signer: Signer,
+        clock: Clock,
+        jobs_dir: Path,
+    ) -> None:
+        self._store = store
+        self._api = api
+        self._budget = budget
+        self._signer = signer
+        self._clock = clock
+        self._jobs_dir = jobs_dir
+        self._lanes: dict[str, asyncio.Task[None]] = {}
+        self.held: set[str] = set()  # chats whose person has blocked the bot
+        self._owed = asyncio.Event()
+        self._owed.set()
+
+    def notice(self) -> None:
+        """Something may be owed."""
+        self._owed.set()
+
+    async def run(self) -> None:
+        """Start a lane for every chat to which something is owed."""
+        while True:
+            await self._owed.wait()
+            self._owed.clear()
+            rows = await self._store.read(lambda tx: tx.all("open_lanes"))
+            for row in rows:
+                chat_id = row["chat_id"]
+                if chat_id not in self._lanes:
+                    self._lanes[chat_id] = asyncio.create_task(self._lane(chat_id))
+
+    async def drain(self, timeout_s: float) -> None:
+        """Give the lanes some seconds; what is left stays owed."""
+        if self._lanes:
+            _, late = await asyncio.wait(self._lanes.values(), timeout=timeout_s)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    async def _lane(self, chat_id: str) -> None:
+        """Send everything owed to one chat, in order."""
+        state = _Try()
+        try:
+            while row := await self._store.read(
+                lambda tx: tx.one("next_delivery", chat_id=chat_id)
+            ):
+                delivery = from_row(row)
+                if delivery.status == "sending":
+                    state.doubtful += 1
+                if await self._send_next(delivery, state):
+                    state = _Try()
+        except Exception:  # what is owed must not stay behind because of one bad row
+            log.exception("The lane of chat %s stopped", chat_id)
+            await self._clock.sleep(BACKOFF_S[-1])
+        finally:
+            del self._lanes[chat_id]
+            self._owed.set()  # something may have come while we were leaving
+
+    async def _send_next(self, delivery: Delivery, state: _Try) -> bool:
+        """Send one part of a delivery. True when it is over (sent or given up)."""
+        parts = await self._parts(delivery)
+        if delivery.sent_parts >= len(parts):
+            await self._over(delivery, "dropped", "nothing to send")
+            return True
+        part = dict(parts[delivery.sent_parts])
+        doubtful = state.doubtful > 0 and part["do"] != "edit"
+        if doubtful and state.doubtful > REPEATS_MAX:
+            await self._over(delivery, "failed", "sent several times without an answer")
+            return True
+        overdraw = delivery.kind == "reply" and delivery.sent_parts == 0
+        await self._budget.take(delivery.chat_id, overdraw=overdraw)
+        await self._store.write(
+            lambda tx: tx.run("delivery_sending", id=delivery.id), durable=False
+        )
+        try:
+            message_id = await self._send_part(delivery, part, doubtful=doubtful)
+        except Flooded as error:
+            self._budget.flooded(delivery.chat_id, error.retry_after_s)
+            await self._waits(delivery, str(error))
+            return False
+        except NotDelivered as error:
+            await self._waits(delivery, str(error))
+            await self._pause(state)
+            return False
+        except Ambiguous as error:
+            log.warning("Delivery %d may have arrived: %s", delivery.id, error)
+            await self._pause(state)
+            return False  # still marked `sending`: it goes again, and says so
+        except ChatMoved as error:
+            await self._move(delivery.chat_id, str(error.new_id))
+            return True
+        except Rejected as error:
+            return await self._rejected(delivery, parts, error)
+        await self._sent(delivery, parts, message_id)
+        return True
+
+    async def _send_part(self, delivery: Delivery, part: Part, *, doubtful: bool) -> int:
+        chat_id, thread_id = delivery.chat_id, delivery.thread_id
+        if part["do"] == "edit":
+            await self._api.edit_text(
+                chat_id,
+                part["message_id"],
+                part["text"],
+                entities=part["entities"],
+                buttons=part.get("buttons"),
+            )
+            return int(part["message_id"])
+        if part["do"] in ("document", "photo"):
+            return await self._send_file(delivery, part)
+        if doubtful:
+            part = _marked(part, await self._language(chat_id))
+        return await self._api.send_text(
+            chat_id,
+            part["text"],
+            entities=part["entities"],
+            thread_id=thread_id,
+            reply_to=part.get("reply_to"),
+            silent=part.get("silent", False),
+            buttons=part.get("buttons"),
+        )
+
+    async def _send_file(self, delivery: Delivery, part: Part) -> int:
+        """A file of a job, or a text as a file; one that is gone is said to be gone."""
+        path = self._jobs_dir / str(part.get("job", "")) / part.get("path", "")
+        if "content" not in part and not await asyncio.to_thread(path.is_file):
+            language = await self._language(delivery.chat_id)
+            return await self._api.send_text(
+                delivery.chat_id, say(language, "file_missing", name=part["name"])
+            )
+        return await self._api.send_file(
+            delivery.chat_id,
+            str(part["content"]).encode() if "content" in part else path,
+            name=part["name"],
+            caption=part.get("caption", "")[:1024],
+            thread_id=delivery.thread_id,
+            photo=part["do"] == "photo",
+        )
+
+    async def _parts(self, delivery: Delivery) -> list[Part]:
+        """The parts of a delivery, rendered and kept before the first one is sent."""
+        if "parts" in delivery.payload:
+            return list(delivery.payload["parts"])
+        language = await self._language(delivery.chat_id)
+
+        def look(tx: Tx) -> tuple[Job, list[dict[str, str]], int, int]:
+            row = tx.one("job", id=delivery.payload["job"], chat_id=None)
+            assert row is not None
+            job = Job.from_row(row)
+            files = [dict(file) for file in tx.all("files_of", job_id=job.id)]
+            before = int(tx.value("jobs_before", id=job.id) or 0)
+            return job, files, before, int(tx.value("tokens_of", conversation=f"job:{job.id}"))
+
+        job, files, before, tokens = await self._store.read(look)
+        if delivery.kind == "card":
+            return [self._card(job, language, before, tokens)]
+        if delivery.kind == "failure":
+            parts = compose.failure_parts(job, self._signer, language=language)
+        else:
+            parts = await asyncio.to_thread(compose.result_parts, job, files, language=language)
+        payload = json.dumps({"job": job.id, "parts": parts}, ensure_ascii=False)
+        await self._store.write(
+            lambda tx: tx.run("keep_parts", id=delivery.id, payload=payload), durable=False
+        )
+        return parts
+
+    def _card(self, job: Job, language: str, before: int, tokens: int) -> Part:
+        started = moment(job.started_at) if job.started_at else self._clock.now()
+        elapsed_s = (self._clock.now() - started).total_seconds()
+        text = compose.card_text(
+            job, language=language, elapsed_s=elapsed_s, before=before, tokens=tokens
+        )
+        return {
+            "do": "card",
+            "job": job.id,
+            "final": job.status.final,
+            "text": text,
+            "entities": [],
+            "reply_to": job.request_message_id,
+            "silent": True,
+            "buttons": compose.card_buttons(job, self._signer, language=language),
+        }
+
+    async def _sent(self, delivery: Delivery, parts: list[Part], message_id: int) -> None:
+        part = parts[delivery.sent_parts]
+
+        def done(tx: Tx) -> None:
+            tx.run(
+                "part_sent",
+                id=delivery.id,
+                message_id=message_id,
+                last=delivery.sent_parts + 1 == len(parts),
+                now=stamp(self._clock.now()),
+            )
+            if part["do"] == "card":
+                tx.run(
+                    "insert_card",
+                    job_id=part["job"],
+                    message_id=message_id,
+                    shown=part["text"],
+                    final=part["final"],
+                )
+                tx.wake("bridge")  # the job may have moved on while its card was under way
+
+        await self._store.write(done, durable=False)
+
+    async def _rejected(self, delivery: Delivery, parts: list[Part], error: Rejected) -> bool:
+        """Telegram refuses this part: change what it refuses, hold the chat, or give up."""
+        part = parts[delivery.sent_parts]
+        changes: dict[str, dict[str, Any]] = {
+            "edit_gone": {"do": "text"},
+            "reply_gone": {"reply_to": None},
+            "entities": {"entities": []},
+        }
+        change = changes.get(error.reason)
+        if change is not None and any(part.get(key) != value for key, value in change.items()):
+            part.update(change)
+        elif error.reason == "too_big":
+            language = await self._language(delivery.chat_id)
+            parts[delivery.sent_parts] = compose.plain_part(
+                say(language, "file_too_big", name=part.get("name", ""))
+            )
+        elif error.reason == "blocked":
+            log.info("Chat %s has blocked the bot; what is owed to it waits", delivery.chat_id)
+            await self._store.write(lambda tx: tx.run("hold_lane", chat_id=delivery.chat_id))
+            self.held.add(delivery.chat_id)
+            return True
+        else:
+            log.warning("Delivery %d is refused: %s", delivery.id, error)
+            await self._over(delivery, "failed", str(error))
+            return True
+        payload = json.dumps({**delivery.payload, "parts": parts}, ensure_ascii=False)
+
+        def again(tx: Tx) -> None:
+            tx.run("keep_parts", id=delivery.id, payload=payload)
+            tx.run("delivery_waits", id=delivery.id, error=str(error))
+
+        await self._store.write(again, durable=False)
+        return False
+
+    async def _move(self, old_id: str, new_id: str) -> None:
+        def move(tx: Tx) -> None:
+            for statement in ("move_chat", "move_jobs"):
+                tx.run(statement, old_id=old_id, new_id=new_id)
+            tx.wake("bridge")
+
+        await self._store.write(move)
+
+    async def _waits(self, delivery: Delivery, error: str) -> None:
+        await self._store.write(
+            lambda tx: tx.run("delivery_waits", id=delivery.id, error=error), durable=False
+        )
+
+    async def _over(self, delivery: Delivery, status: str, error: str) -> None:
+        await self._store.write(
+            lambda tx: tx.run("delivery_over", id=delivery.id, status=status, error=error)
+        )
+
+    async def _pause(self, state: _Try) -> None:
+        delay_s = BACKOFF_S[min(state.failures, len(BACKOFF_S) - 1)]
+        state.failures += 1
+        await self._clock.sleep(delay_s)
+
+    async def _language(self, chat_id: str) -> str:
+        return await self._store.read(lambda tx: language_of_chat(tx, chat_id))
+
+
+def _marked(part: Part, language: str) -> Part:
+    """The same text with a line that says it may be a repeat; its entities move along."""
+    mark = say(language, "repeated") + "\n"
+    shift = utf16_length(mark)
+    entities = [{**item, "offset": item["offset"] + shift} for item in part["entities"]]
+    return {**part, "text": mark + part["text"], "entities": entities}

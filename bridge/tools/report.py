@@ -1,0 +1,78 @@
+"""Tools by which a worker speaks to its user while a job runs: progress, and files.
+
+Both only change the database, so they act in the transaction that stores the model's message, and
+only as long as this attempt holds the job. The files themselves go out with the result; the bridge
+sends them, a worker never speaks to Telegram.
+"""
+
+from typing import Final
+
+from bridge.agent.tool import Input, Tool, ToolFailed
+from bridge.models import Artifact, Job, clean_text, short
+from bridge.queue import Queue
+from bridge.store import Tx
+from bridge.tools.workspace import Workspace
+
+FILE_BYTES_MAX: Final = 50_000_000  # what a bot may upload (telegram reference §1)
+CAPTION_CHARS_MAX: Final = 1_024  # of a caption in Telegram
+STEP_CHARS_MAX: Final = 200
+
+
+def report_tools(queue: Queue, job: Job, workspace: Workspace) -> list[Tool]:
+    """The tools, in a fixed order. Their `commit` raises LeaseLost when the job is not ours."""
+
+    def report_progress(tx: Tx, given: Input) -> str:
+        percent = int(given["percent"])
+        if not 0 <= percent <= 100:
+            raise ToolFailed("percent must be from 0 to 100.")
+        queue.note_progress(tx, job, percent, short(str(given["step"]), STEP_CHARS_MAX))
+        return "Shown to the user."
+
+    def attach_file(tx: Tx, given: Input) -> str:
+        queue.require(tx, job)
+        file = _artifact(workspace, str(given["path"]), str(given["caption"]))
+        queue.attach(tx, job, file)
+        return f"{file.name} goes to the user with your final message."
+
+    return [
+        Tool(
+            name="report_progress",
+            description="Tell the user where the job stands. Call it when a new stage begins.",
+            properties={
+                "step": {
+                    "type": "string",
+                    "description": "What you do now: a few words, user's language.",
+                },
+                "percent": {"type": "integer", "description": "0 to 100, of the whole job."},
+            },
+            commit=report_progress,
+        ),
+        Tool(
+            name="attach_file",
+            description="Give a file of this job's folder to the user, with the result. At most "
+            "50 MB. The user sees no other files.",
+            properties={
+                "path": {"type": "string", "description": "Relative, e.g. report.md."},
+                "caption": {
+                    "type": "string",
+                    "description": "One short line, user's language; may be empty.",
+                },
+            },
+            commit=attach_file,
+        ),
+    ]
+
+
+def _artifact(workspace: Workspace, path: str, caption: str) -> Artifact:
+    """The file as it is stored: one spelling of its path, so that twice attached is once."""
+    size = workspace.size(path)
+    place = workspace.resolve(path).relative_to(workspace.root)
+    if size == 0:
+        raise ToolFailed(f"{place} is empty, and Telegram takes no empty files.")
+    if size > FILE_BYTES_MAX:
+        raise ToolFailed(
+            f"{place} has {size:,} bytes and at most {FILE_BYTES_MAX:,} can be sent: "
+            "make it smaller or split it."
+        )
+    text = short(clean_text(caption), CAPTION_CHARS_MAX)
+    return Artifact(path=place.as_posix(), name=place.name, caption=text)

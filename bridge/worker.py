@@ -1,0 +1,240 @@
+"""A worker: claim → run → finish, fail or give back; several jobs at once, none of them ours.
+
+It never speaks to Telegram: a result and the delivery that carries it are rows in one commit. Its
+lease is extended while it works; what it no longer holds (cancelled, or taken back while it was
+frozen) is stopped without writing a word. On TERM it takes nothing new, lets its jobs finish for a
+while and gives the rest back, to go on from their last finished step.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import secrets
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from bridge.agent.loop import Limits, Outcome, Turn
+from bridge.agent.model import Model, server_tools
+from bridge.agent.tool import Tool
+from bridge.clock import Clock, moment
+from bridge.conversation import Message, job_conversation
+from bridge.errors import (
+    LeaseLost,
+    ModelRefused,
+    ModelUnavailable,
+    TryLater,
+    TurnLimitReached,
+)
+from bridge.models import Job
+from bridge.profile import worker_prompt
+from bridge.queue import Queue
+from bridge.store import Tx
+from bridge.tools.files import file_tools
+from bridge.tools.report import report_tools
+from bridge.tools.skills import skill_tools
+from bridge.tools.workspace import Workspace
+
+log = logging.getLogger(__name__)
+IDLE_LOOK_S: Final = 1.0  # for rows made by hand; everything else announces itself
+BUSY_LOOK_S: Final = 0.5  # a status set to cancelled by hand stops the job within a second
+DRAIN_S: Final = 20.0  # supervisord waits 30 s before it kills
+PROVIDER_WAIT_MAX_S: Final = 60.0
+LIMITS: Final = Limits(calls_max=60, max_tokens=8_000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What every job needs; made once."""
+
+    queue: Queue
+    model: Model
+    clock: Clock
+    model_name: str
+    base_url: str
+    profile: Path
+    jobs_dir: Path
+
+
+class Worker:
+    """One worker process. `run` ends after `drain` was called."""
+
+    def __init__(self, *, work: Work, slot: str, concurrency: int) -> None:
+        self.worker_id = f"{slot}:{os.getpid()}:{secrets.token_hex(4)}"
+        self._work = work
+        self._queue = work.queue
+        self._clock = work.clock
+        self._concurrency = concurrency
+        self._running: dict[tuple[int, int], asyncio.Task[None]] = {}
+        self._provider_waits: dict[int, int] = {}
+        self._draining = False
+        self._beat_at = self._rescue_at = 0.0
+
+    def drain(self) -> None:
+        """Take nothing new. A second call gives back what runs at once."""
+        if self._draining:
+            for task in self._running.values():
+                task.cancel()
+        self._draining = True
+        self._queue.store.wake.notify()
+
+    async def run(self) -> None:
+        """Work until drained. An idle worker writes nothing."""
+        wake = self._queue.store.wake
+        slot = self.worker_id.partition(":")[0]
+        wake.listen(slot)
+        version, due = -1, None
+        while not self._draining:
+            try:
+                await self._upkeep()
+                now_version = await self._queue.store.data_version()
+                if now_version != version or (due is not None and moment(due) <= self._clock.now()):
+                    version = now_version
+                    await self._take()
+                    due = await self._queue.next_run_at()
+                hinted = await wake.wait(self._look_s(due))
+                version = -1 if hinted else version
+            except TryLater as error:
+                log.warning("%s", error)
+                await self._clock.sleep(IDLE_LOOK_S)
+        await self._give_back()
+
+    def _look_s(self, due: str | None) -> float:
+        """How long to sleep at most."""
+        look_s = BUSY_LOOK_S if self._running else IDLE_LOOK_S
+        if due is None:
+            return look_s
+        return min(look_s, max(0.001, (moment(due) - self._clock.now()).total_seconds()))
+
+    async def _take(self) -> None:
+        """Stop what is no longer ours, then fill the free places."""
+        if self._running:
+            self._stop_lost(await self._queue.held(self.worker_id))
+        while len(self._running) < self._concurrency and not self._draining:
+            job = await self._queue.claim(self.worker_id)
+            if job is None:
+                return
+            task = asyncio.create_task(self._run_job(job))
+            key = (job.id, job.attempt)
+            self._running[key] = task
+            task.add_done_callback(partial(self._over, key))
+
+    def _over(self, key: tuple[int, int], _task: asyncio.Task[None]) -> None:
+        del self._running[key]
+        self._queue.store.wake.notify()  # there is a free place
+
+    async def _upkeep(self) -> None:
+        """Extend our leases; take back the jobs of workers that are gone."""
+        now = self._clock.monotonic()
+        if self._running and now >= self._beat_at:
+            self._stop_lost(await self._queue.heartbeat(self.worker_id))
+            self._beat_at = now + self._queue.lease_s / 3
+        if now >= self._rescue_at:
+            for job in await self._queue.rescue(self.worker_id):
+                log.warning("Job %d is taken back from %s", job.id, job.worker_id or "its worker")
+            self._rescue_at = now + self._queue.lease_s / 2
+
+    def _stop_lost(self, held: set[tuple[int, int]]) -> None:
+        for key, task in self._running.items():
+            if key not in held:
+                log.info("Job %d (attempt %d) is no longer ours; it stops", *key)
+                task.cancel()
+
+    async def _give_back(self) -> None:
+        """Let jobs finish for a while; cancel the rest, which return themselves."""
+        log.info("Draining: %d jobs are running", len(self._running))
+        deadline = self._clock.monotonic() + DRAIN_S
+        while self._running and self._clock.monotonic() < deadline:
+            await self._upkeep()
+            await asyncio.wait(self._running.values(), timeout=BUSY_LOOK_S)
+        late = list(self._running.values())
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+
+    async def _run_job(self, job: Job) -> None:
+        """One attempt. Whatever happens ends in a status, or the job was not ours any more."""
+        log.info("Job %d, attempt %d: %s", job.id, job.attempt, job.name)
+        try:
+            await self._attempt(job)
+            self._provider_waits.pop(job.id, None)
+        except LeaseLost as error:
+            log.warning("%s Its work is dropped.", error)
+        except asyncio.CancelledError:
+            if self._draining:
+                await self._queue.give_back(job, step=job.step)
+        except ModelUnavailable as error:
+            await self._wait_for_provider(job, error)
+        except ModelRefused as error:
+            log.error("Job %d: %s", job.id, error)
+            await self._end(job, f"model_refused: {error}", again=False)
+        except TurnLimitReached:
+            await self._end(job, "limit", again=False)
+        except Exception as error:  # a job must end in a status whatever its tools do
+            log.exception("Job %d failed", job.id)
+            await self._end(job, f"error: {type(error).__name__}", again=True)
+
+    async def _end(self, job: Job, error: str, *, again: bool) -> None:
+        try:
+            await self._queue.fail(job, error, again=again)
+        except LeaseLost as lost:
+            log.warning("%s", lost)
+
+    async def _wait_for_provider(self, job: Job, error: ModelUnavailable) -> None:
+        """Not the job's fault: it waits in the queue, visibly, without using up an attempt."""
+        waits = self._provider_waits.get(job.id, 0)
+        self._provider_waits[job.id] = waits + 1
+        wait_s = error.retry_after_s or min(PROVIDER_WAIT_MAX_S, 2.0 * 2**waits)
+        log.warning("Job %d waits %.0f s for the model provider: %s", job.id, wait_s, error)
+        await self._queue.give_back(job, wait_s=wait_s, step=job.step)
+
+    async def _attempt(self, job: Job) -> None:
+        """The agent's turn for a job, with the tools of a worker."""
+        name = job_conversation(job.id)
+        workspace = Workspace(self._work.jobs_dir / str(job.id))
+        tools = [
+            *report_tools(self._queue, job, workspace),
+            *file_tools(workspace),
+            *skill_tools(self._work.profile),
+        ]
+        frozen = await self._frozen(name, tools)
+
+        def end(tx: Tx, outcome: Outcome) -> None:
+            if outcome.kind == "refused":
+                self._queue.fail_in(tx, job, f"refused: {outcome.text}", again=False)
+            else:
+                self._queue.finish_in(tx, job, outcome.text)
+
+        turn = Turn(
+            store=self._queue.store,
+            clock=self._clock,
+            model=self._work.model,
+            model_name=self._work.model_name,
+            conversation=name,
+            system=frozen["system"],
+            tools=tools,
+            schemas=frozen["tools"],
+            server_tools=server_tools(self._work.model_name, self._work.base_url),
+            limits=LIMITS,
+            guard=lambda tx: self._queue.require(tx, job),
+            on_end=end,
+        )
+        prompt = {"type": "text", "text": job.prompt}
+        await turn.run(Message(role="user", content=[prompt], source=name))
+
+    async def _frozen(self, name: str, tools: list[Tool]) -> dict[str, Any]:
+        """System prompt and tools as the job's first attempt had them: history depends on them."""
+        kept = await self._queue.store.read(lambda tx: tx.value("frozen", conversation=name))
+        if kept is not None:
+            return dict(json.loads(kept))
+        fresh = {
+            "system": worker_prompt(self._work.profile),
+            "tools": [tool.to_api() for tool in tools],
+        }
+        text = json.dumps(fresh, ensure_ascii=False)
+        await self._queue.store.write(
+            lambda tx: tx.run("freeze", conversation=name, frozen=text), durable=False
+        )
+        return fresh

@@ -1,0 +1,87 @@
+"""Fixtures every test may ask for: a clock that stands still, a real database, no network."""
+
+import ipaddress
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes import FakeClock
+
+from bridge.queue import Queue
+from bridge.store import Store
+
+LOCAL_NAMES = ("", "localhost", "ip6-localhost", "localhost.localdomain")
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """Time that moves only by `clock.advance(seconds)`."""
+    return FakeClock()
+
+
+@pytest.fixture
+def memory(tmp_path: Path) -> Path:
+    """Folder of the database, `kitt.db`; its `run` folder is made by the store."""
+    folder = tmp_path / "memory"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+async def store(memory: Path) -> AsyncIterator[Store]:
+    """An empty database on disk, closed at the end."""
+    opened = await Store.open(memory / "kitt.db", memory / "run")
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def queue(store: Store, clock: FakeClock) -> Queue:
+    """A queue with leases of 30 s and a backoff without chance: 2, 4, 8 s."""
+    return Queue(store=store, clock=clock, lease_s=30.0, jitter=lambda: 0.0)
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A test that reaches for another machine fails, also when the code swallows the error."""
+    tried: list[str] = []
+
+    def refuse(what: str) -> None:
+        tried.append(what)
+        raise OSError(f"A test may not reach the network: {what}.")
+
+    def guarded(call: Callable[..., Any]) -> Callable[..., Any]:
+        def connect(self: socket.socket, address: Any, /) -> Any:
+            if self.family != socket.AF_UNIX and not _is_loopback(str(address[0])):
+                refuse(f"connect to {address}")
+            return call(self, address)
+
+        return connect
+
+    look_up = socket.getaddrinfo
+
+    def getaddrinfo(host: Any, *args: Any, **kwargs: Any) -> Any:
+        name = host.decode() if isinstance(host, bytes) else host or ""
+        if name not in LOCAL_NAMES and not _is_address(name):
+            refuse(f"look up {name}")
+        return look_up(host, *args, **kwargs)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded(socket.socket.connect))
+    monkeypatch.setattr(socket.socket, "connect_ex", guarded(socket.socket.connect_ex))
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    yield
+    assert not tried, f"the code under test tried to {', '.join(tried)}"
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_loopback(host: str) -> bool:
+    return host in LOCAL_NAMES or (_is_address(host) and ipaddress.ip_address(host).is_loopback)

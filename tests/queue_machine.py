@@ -1,0 +1,411 @@
+"""A queue beside a model of it: Hypothesis plays workers, users and a person at the shell.
+
+Every claim is kept for ever, so any worker may act on any job it ever had: most of them are
+zombies. After every step the whole table must be what the model says, so that a write by anyone
+but the current holder, a lost job or a doubled result is seen at once.
+"""
+
+import asyncio
+import sqlite3
+import tempfile
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+from fakes import FakeClock, a_job, shell
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from bridge.clock import stamp
+from bridge.errors import JobRefused, LeaseLost
+from bridge.models import Job, JobStatus
+from bridge.queue import Queue
+from bridge.store import Store
+
+T = TypeVar("T")
+LEASE_S = 30.0
+IN_MEMORY = Path("/dev/shm")  # durability is not what is tested here
+PENDING, SCHEDULED, BLOCKED = JobStatus.PENDING, JobStatus.SCHEDULED, JobStatus.BLOCKED
+RUNNING, DONE, FAILED = JobStatus.RUNNING, JobStatus.DONE, JobStatus.FAILED
+CANCELLED = JobStatus.CANCELLED
+ARROWS = {
+    PENDING: {RUNNING, CANCELLED},
+    SCHEDULED: {PENDING, RUNNING, CANCELLED},  # running: promoted and claimed in one step
+    BLOCKED: {PENDING, SCHEDULED, CANCELLED},
+    RUNNING: {PENDING, SCHEDULED, DONE, FAILED, CANCELLED},
+    DONE: set(),
+    FAILED: {PENDING},
+    CANCELLED: {PENDING},
+}
+NUMBERS = st.integers(0, 9)  # picks the newest, the one before it, …
+WORKERS = st.integers(0, 2)
+
+
+@dataclass(kw_only=True)
+class Expected:
+    """What the model knows of a job."""
+
+    status: JobStatus
+    priority: int = 0
+    max_attempts: int = 3
+    attempt: int = 0
+    failures: int = 0
+    worker_id: str | None = None
+    lease_until: float = 0.0
+    boot_id: str = ""
+    run_at: str | None = None
+    parents: frozenset[int] = frozenset()
+    unique_key: str | None = None
+
+
+class QueueMachine(RuleBasedStateMachine):
+    """The rules; `sql` may hold statements that are broken on purpose."""
+
+    sql: ClassVar[Mapping[str, str] | None] = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        in_memory = str(IN_MEMORY) if IN_MEMORY.is_dir() else None
+        self.folder = tempfile.TemporaryDirectory(prefix="kitt-queue-", dir=in_memory)
+        self.runner = asyncio.Runner()
+        self.clock = FakeClock()
+        path = Path(self.folder.name) / "kitt.db"
+        self.store = self.run(Store.open(path, path.parent / "run", sql=self.sql))
+        self.queue = Queue(store=self.store, clock=self.clock, lease_s=LEASE_S, jitter=lambda: 0.0)
+        self.onlooker = sqlite3.connect(path)
+        self.onlooker.row_factory = sqlite3.Row
+        self.workers = [f"w{number}:0" for number in range(3)]
+        self.jobs: dict[int, Expected] = {}
+        self.claims: list[Job] = []
+        self.owed: set[str] = set()
+        self.seen: dict[int, JobStatus] = {}
+        self.done_rows: dict[int, tuple[object, ...]] = {}
+
+    def teardown(self) -> None:
+        self.onlooker.close()
+        self.run(self.store.close())
+        self.runner.close()
+        self.folder.cleanup()
+
+    def run(self, action: Awaitable[T]) -> T:
+        """Wait for one call of the queue."""
+
+        async def wait() -> T:
+            return await action
+
+        return self.runner.run(wait())
+
+    # --- what the model knows ---------------------------------------------------------------------
+
+    @property
+    def now(self) -> str:
+        return stamp(self.clock.now())
+
+    def a_claim(self, number: int) -> Job:
+        """A job as its holder, current or former, remembers it."""
+        return self.claims[-1 - number % len(self.claims)]
+
+    def an_id(self, number: int) -> int:
+        """A job."""
+        return sorted(self.jobs, reverse=True)[number % len(self.jobs)]
+
+    def holds(self, claim: Job) -> bool:
+        """The one who may write: this attempt of this worker, while it runs."""
+        job = self.jobs[claim.id]
+        return (job.status, job.attempt, job.worker_id) == (RUNNING, claim.attempt, claim.worker_id)
+
+    def later(self, seconds: float) -> str:
+        return stamp(self.clock.now() + timedelta(seconds=seconds))
+
+    def start_of(self, run_at: str | None) -> JobStatus:
+        return SCHEDULED if run_at is not None and run_at > self.now else PENDING
+
+    def live_with(self, key: str | None) -> int | None:
+        """The live job with this unique key."""
+        for job_id, job in self.jobs.items():
+            if key is not None and job.unique_key == key and not job.status.final:
+                return job_id
+        return None
+
+    def children_of(self, job_id: int) -> list[int]:
+        """Blocked jobs that wait for this one."""
+        return [
+            n for n, job in self.jobs.items() if job.status is BLOCKED and job_id in job.parents
+        ]
+
+    def end(self, job_id: int, status: JobStatus) -> None:
+        """A job ended; those that wait for it follow."""
+        job = self.jobs[job_id]
+        job.status = status
+        if status in (DONE, FAILED):
+            word = "result" if status is DONE else "failure"
+            self.owed.add(f"job:{job_id}:{word}:{job.attempt}")
+        for child_id in self.children_of(job_id):
+            child = self.jobs[child_id]
+            if status is not DONE:
+                self.end(child_id, CANCELLED)
+            elif all(self.jobs[parent].status is DONE for parent in child.parents):
+                child.status = self.start_of(child.run_at)
+
+    def only_the_holder(self, claim: Job, act: Callable[[], Awaitable[object]]) -> bool:
+        """Do it; it must succeed if and only if the claim is the current one."""
+        may = self.holds(claim)
+        try:
+            self.run(act())
+        except LeaseLost:
+            assert not may, f"the current holder of job {claim.id} was refused"
+        else:
+            assert may, f"a former holder of job {claim.id} was accepted"
+        return may
+
+    # --- users and the shell ----------------------------------------------------------------------
+
+    @rule(
+        priority=st.integers(0, 2),
+        max_attempts=st.integers(1, 3),
+        delay_s=st.sampled_from([None, None, 3.0]),
+        parents=st.sets(NUMBERS, max_size=2),
+        key=st.sampled_from([None, None, "daily"]),
+    )
+    def add(
+        self,
+        priority: int,
+        max_attempts: int,
+        delay_s: float | None,
+        parents: set[int],
+        key: str | None,
+    ) -> None:
+        after = tuple({self.an_id(number) for number in parents}) if self.jobs else ()
+        new = a_job(
+            priority=priority,
+            max_attempts=max_attempts,
+            run_at=None if delay_s is None else self.later(delay_s),
+            after=after,
+            unique_key=key,
+        )
+        twin = self.live_with(key)
+        hopeless = any(self.jobs[parent].status in (FAILED, CANCELLED) for parent in after)
+        try:
+            job = self.run(self.queue.add(new))
+        except JobRefused:
+            assert hopeless
+            assert twin is None
+            return
+        if twin is not None:
+            assert job.id == twin
+            return
+        assert not hopeless
+        waits_for = frozenset(parent for parent in after if self.jobs[parent].status is not DONE)
+        self.jobs[job.id] = Expected(
+            status=BLOCKED if waits_for else self.start_of(new.run_at),
+            priority=priority,
+            max_attempts=max_attempts,
+            run_at=new.run_at,
+            parents=waits_for,
+            unique_key=key,
+        )
+
+    @rule()
+    def add_by_hand(self) -> None:
+        shell(self.store.path, "INSERT INTO jobs (chat_id, prompt) VALUES ('7', 'By hand')")
+        self.jobs[len(self.jobs) + 1] = Expected(status=PENDING)
+
+    @precondition(lambda self: self.jobs)
+    @rule(number=NUMBERS)
+    def cancel(self, number: int) -> None:
+        job_id = self.an_id(number)
+        self.run(self.queue.cancel(job_id))
+        if not self.jobs[job_id].status.final:
+            self.end(job_id, CANCELLED)
+
+    @precondition(lambda self: self.jobs)
+    @rule(number=NUMBERS)
+    def cancel_by_hand(self, number: int) -> None:
+        job_id = self.an_id(number)
+        if self.jobs[job_id].status.final or self.children_of(job_id):
+            return
+        sql = "UPDATE jobs SET status = 'cancelled' WHERE id = :id"
+        shell(self.store.path, sql, id=job_id)
+        self.jobs[job_id].status = CANCELLED
+
+    @precondition(lambda self: self.jobs)
+    @rule(number=NUMBERS)
+    def retry(self, number: int) -> None:
+        job_id = self.an_id(number)
+        job = self.jobs[job_id]
+        twin = self.live_with(job.unique_key)
+        try:
+            self.run(self.queue.retry(job_id))
+        except JobRefused:
+            assert twin not in (None, job_id)
+            return
+        if job.status in (FAILED, CANCELLED):
+            assert twin is None
+            self.jobs[job_id] = replace(
+                job, status=PENDING, failures=0, run_at=None, worker_id=None
+            )
+
+    # --- workers ----------------------------------------------------------------------------------
+
+    @rule(worker=WORKERS)
+    def claim(self, worker: int) -> None:
+        for job in self.jobs.values():
+            if job.status is SCHEDULED and job.run_at is not None and job.run_at <= self.now:
+                job.status = PENDING
+        order = sorted(
+            (-job.priority, job_id) for job_id, job in self.jobs.items() if job.status is PENDING
+        )
+
+        taken = self.run(self.queue.claim(self.workers[worker]))
+
+        assert (taken and taken.id) == (order[0][1] if order else None)
+        if taken is None:
+            return
+        self.jobs[taken.id] = replace(
+            self.jobs[taken.id],
+            status=RUNNING,
+            attempt=self.jobs[taken.id].attempt + 1,
+            worker_id=self.workers[worker],
+            lease_until=self.clock.monotonic() + LEASE_S,
+            boot_id=self.clock.boot_id,
+        )
+        self.claims.append(taken)
+
+    @rule(worker=WORKERS)
+    def heartbeat(self, worker: int) -> None:
+        me = self.workers[worker]
+        held = {
+            (job_id, job.attempt)
+            for job_id, job in self.jobs.items()
+            if job.status is RUNNING and job.worker_id == me
+        }
+
+        assert self.run(self.queue.held(me)) == held
+        assert self.run(self.queue.heartbeat(me)) == held
+        for job_id, _ in held:
+            self.jobs[job_id].lease_until = self.clock.monotonic() + LEASE_S
+            self.jobs[job_id].boot_id = self.clock.boot_id
+
+    @precondition(lambda self: self.claims)
+    @rule(number=NUMBERS, percent=st.sampled_from([None, 0.0, 50.0]))
+    def progress(self, number: int, percent: float | None) -> None:
+        claim = self.a_claim(number)
+        self.only_the_holder(claim, lambda: self.queue.progress(claim, percent, "on the way"))
+
+    @precondition(lambda self: self.claims)
+    @rule(number=NUMBERS)
+    def finish(self, number: int) -> None:
+        claim = self.a_claim(number)
+        if self.only_the_holder(claim, lambda: self.queue.finish(claim, f"by {claim.attempt}")):
+            self.end(claim.id, DONE)
+
+    @precondition(lambda self: self.claims)
+    @rule(number=NUMBERS, again=st.sampled_from([True, True, False]))
+    def fail(self, number: int, again: bool) -> None:
+        claim = self.a_claim(number)
+        if not self.only_the_holder(claim, lambda: self.queue.fail(claim, "boom", again=again)):
+            return
+        job = self.jobs[claim.id]
+        job.failures += 1
+        if again and job.failures < job.max_attempts:
+            job.status, job.run_at = SCHEDULED, self.later(2.0**job.failures)
+        else:
+            job.run_at = None
+            self.end(claim.id, FAILED)
+
+    @precondition(lambda self: self.claims)
+    @rule(number=NUMBERS, wait_s=st.sampled_from([0.0, 3.0]))
+    def give_back(self, number: int, wait_s: float) -> None:
+        claim = self.a_claim(number)
+        self.run(self.queue.give_back(claim, wait_s=wait_s))
+        if self.holds(claim):
+            job = self.jobs[claim.id]
+            job.worker_id = None
+            job.run_at = self.later(wait_s) if wait_s else None
+            job.status = SCHEDULED if wait_s else PENDING
+
+    @rule(worker=WORKERS)
+    def rescue(self, worker: int) -> None:
+        me = self.workers[worker]
+        slot = me.partition(":")[0]
+        orphans = [
+            job_id
+            for job_id, job in self.jobs.items()
+            if job.status is RUNNING
+            and job.worker_id is not None
+            and (
+                job.lease_until < self.clock.monotonic()
+                or job.boot_id != self.clock.boot_id
+                or (job.worker_id.partition(":")[0] == slot and job.worker_id != me)
+            )
+        ]
+
+        assert [job.id for job in self.run(self.queue.rescue(me))] == orphans
+        for job_id in orphans:
+            job = self.jobs[job_id]
+            job.failures += 1
+            job.status, job.worker_id = PENDING, None
+            if job.failures >= job.max_attempts:
+                self.end(job_id, FAILED)
+
+    @rule(worker=WORKERS)
+    def restart(self, worker: int) -> None:
+        slot, _, number = self.workers[worker].partition(":")
+        self.workers[worker] = f"{slot}:{int(number) + 1}"
+
+    # --- time -------------------------------------------------------------------------------------
+
+    @rule(seconds=st.sampled_from([0.5, 3.0, 10.0, 31.0]))
+    def advance(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+
+    @rule(seconds=st.sampled_from([-3600.0, 3600.0]))
+    def jump(self, seconds: float) -> None:
+        self.clock.jump(seconds)
+
+    @rule()
+    def reboot(self) -> None:
+        self.clock.boot_id += "+"
+
+    # --- what must hold after every step ----------------------------------------------------------
+
+    def rows(self, sql: str) -> list[sqlite3.Row]:
+        return self.onlooker.execute(sql).fetchall()
+
+    @invariant()
+    def table_is_what_the_model_says(self) -> None:
+        rows = {row["id"]: row for row in self.rows("SELECT * FROM jobs")}
+        assert rows.keys() == self.jobs.keys()
+        for job_id, job in self.jobs.items():
+            row: Any = rows[job_id]
+            found = (row["status"], row["attempt"], row["failures"], row["run_at"])
+            assert found == (job.status, job.attempt, job.failures, job.run_at), f"job {job_id}"
+            if job.status is RUNNING:
+                assert row["worker_id"] == job.worker_id
+            assert job.status.final == (row["completed_at"] is not None)
+
+    @invariant()
+    def failures_stay_within_the_limit(self) -> None:
+        assert self.rows("SELECT id FROM jobs WHERE failures > max_attempts") == []
+
+    @invariant()
+    def every_end_is_owed_exactly_once(self) -> None:
+        sql = "SELECT dedupe_key FROM deliveries WHERE kind IN ('result', 'failure')"
+        owed = [row["dedupe_key"] for row in self.rows(sql)]
+        assert len(owed) == len(set(owed))
+        assert set(owed) == self.owed
+
+    @invariant()
+    def status_moves_only_along_the_arrows(self) -> None:
+        for row in self.rows("SELECT id, status FROM jobs"):
+            status = JobStatus(row["status"])
+            before = self.seen.get(row["id"], status)
+            assert status is before or status in ARROWS[before], f"{before} to {status}"
+            self.seen[row["id"]] = status
+
+    @invariant()
+    def done_jobs_never_change_again(self) -> None:
+        for row in self.rows("SELECT * FROM jobs WHERE status = 'done'"):
+            assert self.done_rows.setdefault(row["id"], tuple(row)) == tuple(row)

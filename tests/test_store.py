@@ -1,0 +1,483 @@
+"""One SQLite file: what opening checks, what a transaction promises, whom it keeps waiting."""
+
+import asyncio
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fakes import shell
+from waiting import until
+
+from bridge.errors import ConfigError, MigrationError, StoreBusy, StoreDamaged, TryLater
+from bridge.store import Store, Tx, migrate, migrations, statements
+from bridge.wake import Wake
+
+PAGE_BYTES = 4096
+ADD_A_JOB = """
+import asyncio, sys
+from pathlib import Path
+from bridge.clock import Clock
+from bridge.models import NewJob
+from bridge.queue import Queue
+from bridge.store import Store
+
+async def main():
+    store = await Store.open(Path(sys.argv[1]), Path(sys.argv[2]))
+    await Queue(store=store, clock=Clock()).add(NewJob(chat_id="7", prompt="Sing"))
+    await store.close()
+
+asyncio.run(main())
+"""
+
+
+def put(tx: Tx, value: str) -> None:
+    """The smallest write."""
+    tx.run("put_meta", name="word", value=value)
+
+
+def word(tx: Tx) -> str | None:
+    """What `put` wrote."""
+    found: str | None = tx.value("meta", name="word")
+    return found
+
+
+async def made(memory: Path) -> Path:
+    """A database with one word in it, closed."""
+    store = await Store.open(memory / "kitt.db", memory / "run")
+    await store.write(lambda tx: put(tx, "kept"))
+    await store.close()
+    return memory / "kitt.db"
+
+
+async def opened(path: Path, *, check: bool = False, busy_timeout_s: float = 10.0) -> Store:
+    """Open as the programs do."""
+    return await Store.open(path, path.parent / "run", check=check, busy_timeout_s=busy_timeout_s)
+
+
+@pytest.fixture
+def ordinary_user() -> Iterator[None]:
+    """Without the rights of root, which may write everywhere."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    yield
+    os.seteuid(0)
+
+
+async def test_connection_is_set_up_as_promised(store: Store) -> None:
+    def pragma(name: str) -> object:
+        assert store._writer is not None
+        return store._writer._conn.execute(f"PRAGMA {name}").fetchone()[0]
+
+    await store.write(lambda tx: put(tx, "durable"))
+    durable = await store.write(lambda tx: pragma("synchronous"))
+    fast = await store.write(lambda tx: pragma("synchronous"), durable=False)
+    again = await store.write(lambda tx: pragma("synchronous"))
+
+    assert (durable, fast, again) == (2, 1, 2)  # FULL, NORMAL, FULL
+    assert await store.write(lambda tx: pragma("journal_mode")) == "wal"
+    assert await store.write(lambda tx: pragma("foreign_keys")) == 1
+    assert await store.write(lambda tx: pragma("busy_timeout")) == 10_000
+    assert await store.write(lambda tx: pragma("journal_size_limit")) == 64 * 1024 * 1024
+
+
+async def test_files_belong_to_their_owner_alone(memory: Path) -> None:
+    path = await made(memory)
+
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert Path(f"{path}.gate").stat().st_mode & 0o777 == 0o600
+    assert (memory / "run").stat().st_mode & 0o777 == 0o700
+
+
+async def test_database_keeps_what_was_written(memory: Path) -> None:
+    path = await made(memory)
+
+    store = await opened(path, check=True)
+
+    assert await store.read(word) == "kept"
+    await store.close()
+
+
+async def test_exception_rolls_everything_back(store: Store) -> None:
+    await store.write(lambda tx: put(tx, "before"))
+
+    def write_and_fail(tx: Tx) -> None:
+        put(tx, "after")
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        await store.write(write_and_fail)
+
+    assert await store.read(word) == "before"
+    await store.write(lambda tx: put(tx, "later"))
+    assert await store.read(word) == "later"
+
+
+async def test_broken_promise_of_the_schema_is_the_programmers_error(store: Store) -> None:
+    with pytest.raises(sqlite3.IntegrityError):
+        await store.write(lambda tx: tx.run("put_meta", name="word", value=None))
+    with pytest.raises(sqlite3.ProgrammingError):
+        await store.write(lambda tx: tx.run("put_meta", name="word"))
+
+
+async def test_reader_cannot_write(store: Store) -> None:
+    with pytest.raises(ConfigError):
+        await store.read(lambda tx: put(tx, "by a reader"))
+
+    assert await store.read(word) is None
+
+
+async def test_read_sees_one_snapshot(store: Store) -> None:
+    await store.write(lambda tx: put(tx, "first"))
+
+    def read_write_read(tx: Tx) -> tuple[str | None, str | None]:
+        before = word(tx)
+        shell(store.path, "UPDATE meta SET value = 'second'")
+        return before, word(tx)
+
+    assert await store.read(read_write_read) == ("first", "first")
+    assert await store.read(word) == "second"
+
+
+async def test_read_does_not_wait_for_a_writer(store: Store) -> None:
+    go_on = threading.Event()
+
+    def write_slowly(tx: Tx) -> None:
+        put(tx, "slow")
+        assert go_on.wait(10)
+
+    writing = asyncio.create_task(store.write(write_slowly))
+    async with asyncio.timeout(5):
+        seen = await store.read(word)
+
+    assert seen is None
+    assert not writing.done()
+    go_on.set()
+    await writing
+    assert await store.read(word) == "slow"
+
+
+async def test_gate_makes_writers_of_two_processes_take_turns(memory: Path, store: Store) -> None:
+    other = await Store.open(memory / "kitt.db", memory / "run", busy_timeout_s=0.0)
+    inside, go_on = threading.Event(), threading.Event()
+
+    def write_slowly(tx: Tx) -> None:
+        put(tx, "first")
+        inside.set()
+        assert go_on.wait(10)
+
+    first = asyncio.create_task(store.write(write_slowly))
+    await until(inside.is_set)
+    second = asyncio.create_task(other.write(lambda tx: put(tx, "second")))
+    await asyncio.sleep(0.02)
+
+    assert not second.done()  # without the gate it were refused: it does not wait for SQLite
+    go_on.set()
+    await asyncio.gather(first, second)
+    assert await store.read(word) == "second"
+    await other.close()
+
+
+async def test_writer_waits_for_the_sqlite3_shell(store: Store) -> None:
+    person = sqlite3.connect(store.path, isolation_level=None)
+    person.execute("BEGIN IMMEDIATE")
+
+    writing = asyncio.create_task(store.write(lambda tx: put(tx, "after the person")))
+    await asyncio.sleep(0.02)
+    assert not writing.done()
+    person.execute("COMMIT")
+    await writing
+
+    assert await store.read(word) == "after the person"
+    person.close()
+
+
+async def test_locked_file_is_a_store_that_is_busy(memory: Path) -> None:
+    store = await opened(await made(memory), busy_timeout_s=0.02)
+    person = sqlite3.connect(store.path, isolation_level=None)
+    person.execute("BEGIN EXCLUSIVE")
+
+    with pytest.raises(StoreBusy, match="locked by another program: close it, or wait") as caught:
+        await store.write(lambda tx: put(tx, "lost"))
+
+    assert caught.value.exit_code == 75
+    assert str(store.path) in str(caught.value)
+    person.execute("ROLLBACK")
+    await store.write(lambda tx: put(tx, "won"))
+    assert await store.read(word) == "won"
+    person.close()
+    await store.close()
+
+
+async def test_cancelled_write_is_whole(store: Store) -> None:
+    inside, go_on = threading.Event(), threading.Event()
+
+    def write_slowly(tx: Tx) -> None:
+        put(tx, "half")
+        inside.set()
+        assert go_on.wait(10)
+        put(tx, "whole")
+
+    writing = asyncio.create_task(store.write(write_slowly))
+    await until(inside.is_set)
+    writing.cancel()
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await writing
+
+    assert await store.write(word) == "whole"
+
+
+async def test_wake_up_comes_after_the_commit(store: Store) -> None:
+    store.wake.listen("bridge")
+    inside, go_on = threading.Event(), threading.Event()
+
+    def wake_early(tx: Tx) -> None:
+        tx.wake("bridge")
+        inside.set()
+        assert go_on.wait(10)
+        put(tx, "there")
+
+    writing = asyncio.create_task(store.write(wake_early))
+    await until(inside.is_set)
+    assert not await store.wake.wait(0.02)
+    go_on.set()
+
+    assert await store.wake.wait(5)
+    assert await store.read(word) == "there"
+    await writing
+
+
+async def test_rolled_back_transaction_wakes_nobody(store: Store) -> None:
+    store.wake.listen("bridge")
+
+    def wake_and_fail(tx: Tx) -> None:
+        tx.wake("bridge")
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        await store.write(wake_and_fail)
+
+    assert not await store.wake.wait(0.02)
+
+
+async def test_commit_of_another_process_wakes_the_listener(store: Store, memory: Path) -> None:
+    store.wake.listen("worker-1")
+    version = await store.data_version()
+    command = [sys.executable, "-c", ADD_A_JOB, str(store.path), str(memory / "run")]
+
+    await asyncio.to_thread(subprocess.run, command, check=True)
+
+    assert await store.wake.wait(5)
+    assert await store.data_version() != version
+
+
+async def test_data_version_stays_while_nobody_commits(store: Store) -> None:
+    version = await store.data_version()
+
+    await store.read(word)
+
+    assert await store.data_version() == version
+
+
+async def test_commit_succeeds_when_nobody_can_be_woken(store: Store, memory: Path) -> None:
+    def put_and_wake(tx: Tx) -> None:
+        put(tx, "kept")
+        tx.wake("bridge")
+
+    bridge = Wake(memory / "run")
+    bridge.listen("bridge")
+    for entry in (memory / "run").iterdir():
+        entry.unlink()
+    (memory / "run").rmdir()
+
+    await store.write(put_and_wake)
+
+    assert await store.read(word) == "kept"
+    bridge.close()
+
+
+async def test_database_of_a_newer_kitt_is_refused_and_left_alone(memory: Path) -> None:
+    path = await made(memory)
+    shell(path, "PRAGMA user_version = 99")
+    before = path.read_bytes()
+
+    with pytest.raises(MigrationError, match=r"newer KITT \(its version 99, ours \d+\): upgrade"):
+        await opened(path, check=True)
+
+    assert path.read_bytes() == before
+    assert not list(memory.glob("*.before-*"))
+
+
+async def test_database_of_another_program_is_refused_and_left_alone(memory: Path) -> None:
+    path = memory / "kitt.db"
+    shell(path, "CREATE TABLE recipes (name TEXT)")
+    before = path.read_bytes()
+
+    with pytest.raises(MigrationError, match="tables that are not KITT's"):
+        await opened(path, check=True)
+
+    assert path.read_bytes() == before
+
+
+async def test_existing_database_is_copied_before_a_migration(memory: Path) -> None:
+    path = await made(memory)
+    steps = (*migrations(), "CREATE TABLE songs (name TEXT);\nCREATE INDEX i ON songs (name);\n")
+    connection = sqlite3.connect(path, isolation_level=None)
+
+    migrate(connection, path, steps)
+    connection.close()
+
+    copy = path.with_name(f"kitt.db.before-{len(steps)}")
+    assert shell(path, "PRAGMA user_version") == [{"user_version": len(steps)}]
+    assert shell(path, "SELECT count(*) AS n FROM songs") == [{"n": 0}]
+    assert shell(copy, "PRAGMA user_version") == [{"user_version": len(steps) - 1}]
+    assert shell(copy, "SELECT value FROM meta") == [{"value": "kept"}]
+    assert copy.stat().st_mode & 0o777 == 0o600
+
+
+async def test_migration_that_fails_leaves_the_version_before_it(memory: Path) -> None:
+    path = await made(memory)
+    steps = (*migrations(), "CREATE TABLE songs (name TEXT);\nINSERT INTO nowhere VALUES (1);\n")
+    connection = sqlite3.connect(path, isolation_level=None)
+
+    with pytest.raises(sqlite3.OperationalError, match="nowhere"):
+        migrate(connection, path, steps)
+    connection.close()
+
+    store = await opened(path, check=True)
+    assert await store.read(word) == "kept"
+    assert shell(path, "SELECT name FROM sqlite_schema WHERE name = 'songs'") == []
+    await store.close()
+
+
+async def test_new_database_is_not_copied(memory: Path) -> None:
+    await made(memory)
+
+    assert not list(memory.glob("*.before-*"))
+
+
+async def test_several_programs_may_make_the_database_at_once(memory: Path) -> None:
+    stores = await asyncio.gather(*(opened(memory / "kitt.db") for _ in range(4)))
+
+    await asyncio.gather(*(store.write(lambda tx: put(tx, "any")) for store in stores))
+
+    assert await stores[0].read(word) == "any"
+    for store in stores:
+        await store.close()
+
+
+@pytest.mark.parametrize("check", [True, False])
+async def test_damaged_header_is_a_damaged_store(memory: Path, check: bool) -> None:
+    path = await made(memory)
+    whole = path.read_bytes()
+    path.write_bytes(b"Hello, I am a text" + whole[18:])
+
+    with pytest.raises(StoreDamaged, match=r"is damaged .*: stop KITT and put back a copy"):
+        await opened(path, check=check)
+
+    assert path.read_bytes()[18:] == whole[18:]
+
+
+async def test_damaged_page_is_found_before_the_work_begins(memory: Path) -> None:
+    path = await made(memory)
+    whole = path.read_bytes()
+    damaged = whole[:PAGE_BYTES] + b"\xde\xad" * (PAGE_BYTES // 2) + whole[2 * PAGE_BYTES :]
+    path.write_bytes(damaged)
+
+    with pytest.raises(StoreDamaged, match="malformed"):
+        await opened(path, check=True)
+
+    assert path.read_bytes() == damaged
+
+
+async def test_page_damaged_while_running_is_a_damaged_store(memory: Path) -> None:
+    path = await made(memory)
+    (root,) = shell(path, "SELECT rootpage FROM sqlite_schema WHERE name = 'meta'")
+    store = await opened(path)
+    with path.open("r+b") as file:
+        file.seek((root["rootpage"] - 1) * PAGE_BYTES)
+        file.write(b"\xff" * PAGE_BYTES)
+
+    with pytest.raises(StoreDamaged, match="malformed"):
+        await store.read(word)
+
+    await store.close()
+
+
+async def test_full_disk_is_something_to_wait_for(store: Store) -> None:
+    def fill(tx: Tx) -> None:
+        assert store._writer is not None
+        connection = store._writer._conn
+        pages = connection.execute("PRAGMA page_count").fetchone()[0]
+        connection.execute(f"PRAGMA max_page_count = {pages}")
+        put(tx, "x" * 100_000)
+
+    with pytest.raises(TryLater, match=r"disk of .* is full: make room"):
+        await store.write(fill)
+
+    assert await store.read(word) is None
+
+
+async def test_missing_folder_is_an_error_that_names_the_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"nowhere/kitt.db cannot be opened \(No such file"):
+        await Store.open(tmp_path / "nowhere" / "kitt.db", tmp_path / "run")
+
+
+async def test_folder_in_place_of_the_file_is_an_error(memory: Path) -> None:
+    (memory / "kitt.db").mkdir()
+
+    with pytest.raises(ConfigError, match="cannot be opened"):
+        await opened(memory / "kitt.db")
+
+
+@pytest.mark.usefixtures("ordinary_user")
+async def test_unwritable_folder_is_an_error_that_says_what_to_check() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        run_dir = Path(folder) / "run"
+        run_dir.mkdir()
+        Path(folder).chmod(0o500)
+
+        with pytest.raises(ConfigError, match="may be written by this user") as caught:
+            await Store.open(Path(folder) / "kitt.db", run_dir)
+
+        assert "Permission denied" in str(caught.value)
+        Path(folder).chmod(0o700)
+
+
+async def test_failed_opening_leaves_no_thread_behind(memory: Path) -> None:
+    path = await made(memory)
+    shell(path, "PRAGMA user_version = 99")
+    before = threading.active_count()
+
+    with pytest.raises(MigrationError):
+        await opened(path)
+
+    await until(lambda: threading.active_count() == before)
+
+
+def test_every_statement_fits_the_schema() -> None:
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    migrate(connection, Path("kitt.db"), migrations())
+
+    for name, statement in statements().items():
+        values = dict.fromkeys(re.findall(r":(\w+)", statement))
+        try:
+            connection.execute(f"EXPLAIN {statement}", values)
+        except sqlite3.Error as error:
+            raise AssertionError(f"{name}: {error}") from error
+    connection.close()
+
+
+def test_every_statement_says_in_prose_what_it_is_for() -> None:
+    silent = [name for name, text in statements().items() if not text.startswith("-- ")]
+
+    assert silent == []
