@@ -7,6 +7,7 @@ and its effect (a job, a delivery, a tool result) commit together.
 """
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from bridge.models import clean_text
 from bridge.store import Tx
 
 Block = dict[str, Any]
+_OWN_TAG = re.compile(r"<(?=\s*/?\s*kitt-)", re.IGNORECASE)
 EVENT_CHARS_MAX = 1_500  # of a result fed back to the chat; the rest is a get_job away
 
 
@@ -82,6 +84,11 @@ def trim(tx: Tx, conversation: str, *, keep: int) -> None:
             return
 
 
+def without_tags(text: str) -> str:
+    """Text from outside cannot open or close one of our own <kitt-…> marks."""
+    return _OWN_TAG.sub("&lt;", text)
+
+
 def append_event(
     tx: Tx,
     *,
@@ -97,7 +104,7 @@ def append_event(
 
     It is a user-role message, never a system one: a job's result may hold words of the web.
     """
-    safe = text[:EVENT_CHARS_MAX].replace("<kitt-", "&lt;kitt-").replace("</kitt-", "&lt;/kitt-")
+    safe = without_tags(text[:EVENT_CHARS_MAX])
     block = {
         "type": "text",
         "text": f'<kitt-event job="{job_id}" status="{status}">{safe}</kitt-event>',

@@ -57,7 +57,11 @@ def run(
     python_version: tuple[int, ...] = sys.version_info[:3],
     sqlite_version: tuple[int, ...] = sqlite3.sqlite_version_info,
 ) -> int:
-    """Look at everything and say it, as lines or as one JSON object. 0, or 1 with a problem."""
+    """Look at everything and say it, as lines or as one JSON object; 1 when there is a problem.
+
+    `environ` and `env_file` are those of `Settings.load`. A setting that is wrong ends the list:
+    without settings nobody knows what to look at.
+    """
     checks = [_python(python_version), _sqlite(sqlite_version)]
     with _noting("env_file", checks):
         checks.append(_env_file(env_file))
@@ -173,7 +177,8 @@ def _disk(settings: Settings) -> list[Check]:
 def _database(settings: Settings) -> list[Check]:
     path = settings.database
     if not path.exists():
-        return [Check("database", "warning", f"There is no {path} yet: `kitt setup` makes it.")]
+        text = f"There is no {path} yet: `kitt setup` makes it."
+        return [Check("database", "warning", text), _owner(settings.owners)]
     # Opening a file in WAL mode leaves two files beside it, even read-only, when nobody has it
     # open; then nobody writes either, and it may be read as if it could not change.
     quiet = "" if path.with_name(f"{path.name}-wal").exists() else "&immutable=1"
@@ -183,17 +188,18 @@ def _database(settings: Settings) -> list[Check]:
         ) as connection:
             connection.row_factory = sqlite3.Row
             return _database_says(connection, settings)
-    except sqlite3.Error as error:
-        text = f"{path} cannot be read ({error}): stop KITT and put back a copy of it."
+    except sqlite3.OperationalError as error:
+        text = f"{path} cannot be read ({error}): check its owner, its mode and who else uses it."
         return [Check("database", "problem", text)]
+    except sqlite3.DatabaseError as error:
+        return [_damaged(path, str(error))]
 
 
 def _database_says(connection: sqlite3.Connection, settings: Settings) -> list[Check]:
     path = settings.database
     verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if verdict != "ok":
-        text = f"{path} is damaged ({verdict}): stop KITT and put back a copy of it."
-        return [Check("database", "problem", text)]
+        return [_damaged(path, verdict)]
     version, ours = connection.execute("PRAGMA user_version").fetchone()[0], len(migrations())
     if version > ours:
         text = f"{path} was made by a newer KITT (its version {version}, ours {ours}): upgrade."
@@ -203,13 +209,18 @@ def _database_says(connection: sqlite3.Connection, settings: Settings) -> list[C
         return [Check("database", "warning", text)]
     tx = Tx(connection, statements())
     whole = Check("database", "ok", f"{path} is whole, version {version}.")
-    return [whole, _deliveries(tx), _updates(tx), _owner(tx, settings)]
+    return [whole, _deliveries(tx), _updates(tx), _owner(people.owners(tx, settings.owners))]
+
+
+def _damaged(path: Path, how: str) -> Check:
+    text = f"{path} is damaged ({how}): stop KITT and put back a copy of it."
+    return Check("database", "problem", text)
 
 
 def _deliveries(tx: Tx) -> Check:
     counts = {row["status"]: row["deliveries"] for row in tx.all("count_deliveries")}
     waiting, held = counts.get("ready", 0) + counts.get("sending", 0), counts.get("held", 0)
-    text = f"{waiting} deliveries wait to be sent, {held} for a user who blocked the bot."
+    text = f"Waiting to be sent: {waiting}; held for users who blocked the bot: {held}."
     if waiting:
         return Check("deliveries", "warning", f"{text} See `kitt logs bridge` if this stays so.")
     return Check("deliveries", "ok", text)
@@ -218,18 +229,17 @@ def _deliveries(tx: Tx) -> Check:
 def _updates(tx: Tx) -> Check:
     counts = {row["state"]: row["updates"] for row in tx.all("count_updates")}
     new, aside = counts.get("new", 0), counts.get("quarantined", 0)
-    text = f"{new} updates are not handled yet, {aside} were set aside."
+    text = f"Not handled yet: {new}; set aside: {aside}."
     if new or aside:
         return Check("updates", "warning", f"{text} See `kitt logs bridge` if this stays so.")
     return Check("updates", "ok", text)
 
 
-def _owner(tx: Tx, settings: Settings) -> Check:
-    count = len(people.owners(tx, settings.owners))
-    if not count:
+def _owner(owners: frozenset[int]) -> Check:
+    if not owners:
         text = "Nobody may use the bot yet: run `kitt setup` and send the bot the code it shows."
         return Check("owner", "warning", text)
-    return Check("owner", "ok", f"{count} may use the bot.")
+    return Check("owner", "ok", f"Owners, who may use the bot: {len(owners)}.")
 
 
 def _processes(settings: Settings) -> list[Check]:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import signal
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Final
 
 from bridge import logs
@@ -11,7 +12,7 @@ from bridge.agent.model import AnthropicModel
 from bridge.clock import Clock
 from bridge.process import CrashBackoff, SlotLock, die_with_parent, prepare_folders
 from bridge.queue import Queue
-from bridge.settings import Settings
+from bridge.settings import Secret, Settings
 from bridge.store import Store
 
 SLOT_WAIT_S: Final = 5.0  # a predecessor that is still ending
@@ -27,6 +28,7 @@ async def run_bridge(settings: Settings, supervised: bool) -> int:
 async def run_worker(settings: Settings, slot: int, supervised: bool) -> int:
     """One process that works on jobs, until SIGTERM. It needs no bot token."""
     settings.need_key()
+    settings = replace(settings, telegram_token=Secret(""))  # .env may hold it; it has no use here
     name = f"worker-{slot}"
 
     async def work(settings: Settings, store: Store, clock: Clock) -> None:

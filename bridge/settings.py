@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from bridge.errors import ConfigError
 
@@ -224,8 +225,17 @@ def _seconds(name: str, text: str, *, low: float, high: float) -> float:
     return number
 
 
+def _is_web_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        port_fits = parts.port is None or parts.port > 0
+    except ValueError:  # a port that is no number, a bracket that is not closed
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and port_fits
+
+
 def _url(name: str, text: str, *, end: str) -> str:
-    if text and not re.match(r"https?://[^\s/]+", text):
+    if text and not _is_web_address(text):
         raise ConfigError(f"{name} must be an http or https address; got {text!r}.")
     if not text.endswith(end):
         raise ConfigError(f"{name} must end in {end}; got {text!r}.")

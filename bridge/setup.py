@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from bridge import people
@@ -25,7 +25,7 @@ from bridge.clock import Clock
 from bridge.errors import ConfigError, KittError, ModelRefused, ModelUnavailable, TryLater
 from bridge.process import prepare_folders
 from bridge.settings import Secret, Settings
-from bridge.store import Store, Tx
+from bridge.store import Store
 
 if TYPE_CHECKING:
     import httpx
@@ -70,29 +70,43 @@ def run(
     Ctrl-C and the end of the input: nothing is written, 130.
     """
     talk = _Talk(interactive=interactive, ask=ask, ask_aloud=ask_aloud, say=say)
-    clock = clock or Clock()
     try:
-        settings = Settings.load(environ, env_file=env_file)
-        _need_writable(env_file)
-        if not interactive:
-            _need_all(settings)
-        settings, facts = _settle_token(settings, talk, clock)
-        if facts is not None and facts.webhook_host:
-            _settle_webhook(settings, facts, talk)
-        settings = _settle_key(settings, talk)
-        prepare_folders(settings)
-        code, owned = asyncio.run(_make_claim(settings, clock))
-        # Last, in one step: whatever stops this before has left the file as it was.
-        write_env_file(env_file, _secrets(settings))
+        outcome = _ask_and_write(environ, env_file, talk, clock or Clock())
     except (KeyboardInterrupt, EOFError):
         say(f"\nStopped: {env_file} is as it was.")
         return INTERRUPTED
     except KittError as error:
         say(str(error))
         return error.exit_code
-    _say_what_next(talk, env_file, facts, code, owned)
-    _warn_of_environment(talk, settings, Settings.load(environ, env_file=env_file))
+    _say_what_next(outcome, env_file, say)
+    used = _secrets(Settings.load(environ, env_file=env_file))
+    for name, value in _secrets(outcome.settings).items():
+        if used[name] != value:
+            say(f"The environment has another {name}, which wins: take it out there.")
     return 0
+
+
+def _ask_and_write(
+    environ: Mapping[str, str] | None, env_file: Path, talk: "_Talk", clock: Clock
+) -> "_Outcome":
+    settings = Settings.load(environ, env_file=env_file)
+    _check_before_asking(settings, env_file, talk)
+    settings, facts = _settle_token(settings, talk, clock)
+    if facts is not None and facts.webhook_host:
+        _settle_webhook(settings, facts, talk)
+    settings = _settle_key(settings, talk)
+    prepare_folders(settings)
+    code, owned = asyncio.run(_make_claim(settings, clock))
+    # Last, in one step: whatever stops this before has left the file as it was.
+    write_env_file(env_file, _secrets(settings))
+    return _Outcome(settings, facts, code, owned)
+
+
+class _Outcome(NamedTuple):
+    settings: Settings
+    facts: BotFacts | None
+    code: str
+    owned: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +125,17 @@ class _Talk:
         keep = " (Enter keeps the present one)" if present else ""
         return Secret(self.ask(f"{what}{keep}: ").strip() or present.reveal())
 
+    def tell(self, text: str) -> None:
+        """Say it on the way; without a terminal only the outcome is said."""
+        if self.interactive:
+            self.say(text)
+
+    def admit(self, error: KittError) -> None:
+        """Say it and let the person try again; without one it is the end."""
+        if not self.interactive:
+            raise error
+        self.say(str(error))
+
     def agrees(self, question: str) -> bool:
         """Whether the answer is yes; Enter is no."""
         return self.ask_aloud(f"{question} [y/N] ").strip().lower() in ("y", "yes", "j", "ja")
@@ -120,31 +145,25 @@ def _settle_token(
     settings: Settings, talk: _Talk, clock: Clock
 ) -> tuple[Settings, BotFacts | None]:
     """The settings with a token Telegram knows; no facts when it could not be asked."""
-    if talk.interactive and not settings.telegram_token:
-        talk.say(
-            "Open @BotFather in Telegram, send it /newbot, choose a name, copy the token here."
-        )
+    if not settings.telegram_token:
+        talk.tell("Open @BotFather in Telegram, send it /newbot, and copy the token here.")
     while True:
         token = talk.secret("Bot token", settings.telegram_token)
         tried = replace(settings, telegram_token=token)
-        if talk.interactive and not token:
-            talk.say("KITT cannot do without a token. Ctrl-C stops.")
+        if not token:
+            talk.tell("KITT cannot do without a token. Ctrl-C stops.")
             continue
         try:
             facts = asyncio.run(ask_telegram(tried, clock))
         except ConfigError as error:
-            if not talk.interactive:
-                raise
-            talk.say(str(error))
+            talk.admit(error)
             settings = replace(settings, telegram_token=Secret(""))  # Enter must not repeat it
         except TryLater as error:
-            if not talk.interactive:
-                raise
-            talk.say(str(error))
+            talk.admit(error)
             if talk.agrees("Keep this token without trying it?"):
                 return tried, None
         else:
-            talk.say(f"The token is that of @{facts.username}.")
+            talk.tell(f"The token is that of @{facts.username}.")
             return tried, facts
 
 
@@ -153,15 +172,15 @@ def _settle_webhook(settings: Settings, facts: BotFacts, talk: _Talk) -> None:
     found = f"@{facts.username} sends its messages to a webhook at {facts.webhook_host}"
     if not talk.interactive:
         raise ConfigError(f"{found}: run `kitt setup` in a terminal to remove it.")
-    talk.say(f"{found}; KITT gets none as long as it is there.")
+    talk.tell(f"{found}; KITT gets none as long as it is there.")
     if not talk.agrees("Remove the webhook? Whatever uses it now will hear nothing more."):
-        talk.say("The webhook stays: remove it before you start KITT, or make a new bot.")
+        talk.tell("The webhook stays: remove it before you start KITT, or make a new bot.")
         return
     try:
         asyncio.run(remove_webhook(settings))
-        talk.say("The webhook is removed.")
+        talk.tell("The webhook is removed.")
     except TryLater as error:
-        talk.say(f"{error} The webhook stays.")
+        talk.tell(f"{error} The webhook stays.")
 
 
 def _settle_key(settings: Settings, talk: _Talk) -> Settings:
@@ -169,59 +188,43 @@ def _settle_key(settings: Settings, talk: _Talk) -> Settings:
     while True:
         key = talk.secret("API key of the model provider", settings.anthropic_key)
         tried = replace(settings, anthropic_key=key)
-        if talk.interactive and not key:
-            talk.say("KITT cannot do without a key: make one in the provider's console.")
+        if not key:
+            talk.tell("KITT cannot do without a key: make one in the provider's console.")
             continue
         try:
             asyncio.run(try_key(tried))
         except (ConfigError, TryLater) as error:
-            if not talk.interactive:
-                raise
-            talk.say(str(error))
+            talk.admit(error)
             # Refused may also mean: no credit yet, or a model this account does not have.
             if talk.agrees("Keep this key and go on?"):
                 return tried
         else:
-            talk.say(f"The key is accepted for {settings.model}.")
+            talk.tell(f"The key is accepted for {settings.model}.")
             return tried
 
 
 async def _make_claim(settings: Settings, clock: Clock) -> tuple[str, bool]:
     """A claim code, and whether the bot has an owner already."""
-
-    def make(tx: Tx) -> tuple[str, bool]:
-        return people.new_claim(tx, clock.now()), bool(people.owners(tx, settings.owners))
-
     store = await Store.open(settings.database, settings.run_dir)
     try:
-        return await store.write(make)
+        code = await store.write(lambda tx: people.new_claim(tx, clock.now()))
+        return code, bool(await store.read(lambda tx: people.owners(tx, settings.owners)))
     finally:
         await store.close()
 
 
-def _say_what_next(
-    talk: _Talk, env_file: Path, facts: BotFacts | None, code: str, owned: bool
-) -> None:
+def _say_what_next(outcome: _Outcome, env_file: Path, say: Callable[[str], None]) -> None:
     minutes = int(people.CLAIM_LIFE.total_seconds() // 60)
-    talk.say(f"The token and the key are in {env_file}, which only you can read.")
-    talk.say("1. Start KITT: kitt up")
-    talk.say(f"2. Within {minutes} minutes, in a private chat with the bot:")
-    if facts is not None:
-        talk.say(f"   open https://t.me/{facts.username}?start={code}")
+    say(f"The token and the key are in {env_file}, which only you can read.")
+    say("1. Start KITT: kitt up")
+    say(f"2. Within {minutes} minutes, in a private chat with the bot:")
+    if outcome.facts is not None:
+        say(f"   open https://t.me/{outcome.facts.username}?start={outcome.code}")
     # Telegram Desktop leaves the code out of the link in a chat that exists already.
-    talk.say(f"   {'or ' if facts else ''}send it: /start {code}")
-    if owned:
-        talk.say("The bot has an owner already: the code makes one more, and may stay unused.")
-    else:
-        talk.say("Whoever does so first owns the bot; until then nobody can use it.")
-
-
-def _warn_of_environment(talk: _Talk, written: Settings, loaded: Settings) -> None:
-    """The environment wins over the file, so what was typed may not be what is used."""
-    used = _secrets(loaded)
-    for name, value in _secrets(written).items():
-        if used[name] != value:
-            talk.say(f"The environment has another {name}, which wins: take it out there.")
+    say(f"   {'or ' if outcome.facts else ''}send it: /start {outcome.code}")
+    first = "Whoever does so first owns the bot; until then nobody can use it."
+    again = "The bot has an owner already: the code makes one more, and may stay unused."
+    say(again if outcome.owned else first)
 
 
 def _secrets(settings: Settings) -> dict[str, str]:
@@ -231,20 +234,16 @@ def _secrets(settings: Settings) -> dict[str, str]:
     }
 
 
-def _need_all(settings: Settings) -> None:
-    missing = " and ".join(name for name, value in _secrets(settings).items() if not value)
-    if missing:
-        raise ConfigError(
-            f"{missing} must be in the environment or .env, or run `kitt setup` in a terminal."
-        )
-
-
-def _need_writable(env_file: Path) -> None:
-    """Found out before anything is asked."""
+def _check_before_asking(settings: Settings, env_file: Path, talk: _Talk) -> None:
     folder = env_file.resolve().parent
     if not os.access(folder, os.W_OK | os.X_OK):
         raise ConfigError(
             f"{folder} cannot be written: run `kitt setup` in a folder of yours, it keeps .env."
+        )
+    missing = " and ".join(name for name, value in _secrets(settings).items() if not value)
+    if missing and not talk.interactive:
+        raise ConfigError(
+            f"{missing} must be in the environment or .env, or run `kitt setup` in a terminal."
         )
 
 
@@ -338,13 +337,18 @@ def _bot(settings: Settings, on_answer: "list[Callable[[httpx.Response], object]
         connection_pool_size=1,
         connect_timeout=CONNECT_TIMEOUT_S,
         read_timeout=ANSWER_TIMEOUT_S,
-        httpx_kwargs={"event_hooks": {"response": on_answer}},
+        httpx_kwargs={
+            "event_hooks": {"response": on_answer},
+            # Loading all certificates takes 0.1 s, and plain HTTP has no use for them.
+            "verify": settings.telegram_base_url.startswith("https:"),
+        },
     )
     return Bot(
         token,
         base_url=settings.telegram_base_url,
         base_file_url=settings.telegram_base_file_url,
         request=request,
+        get_updates_request=request,  # never used, and one of its own would load them again
     )
 
 
@@ -390,9 +394,7 @@ async def try_key(settings: Settings) -> None:
             await model.stream(request)
     except ModelRefused as error:
         raise ConfigError(str(error)) from None
-    except ModelUnavailable as error:
-        raise TryLater(str(error)) from None
-    except TimeoutError:
-        raise TryLater(f"The model provider did not answer within {KEY_TIMEOUT_S:g} s.") from None
+    except (ModelUnavailable, TimeoutError) as error:
+        raise TryLater(str(error) or "The model provider did not answer in time.") from None
     finally:
         await model.close()

@@ -179,9 +179,10 @@ def _late(
 def _wait_started(
     settings: Settings, programs: Sequence[str], old_pids: Mapping[str, int] = MappingProxyType({})
 ) -> None:
-    """Wait until every program runs, with another pid than its old one.
+    """Wait until every program has run for 1.5 s, with another pid than its old one.
 
-    Raises: KittError, at once when a program ends for a wrong setting or is given up on.
+    Raises: KittError, at once when a program ends for a wrong setting or is given up on. One that
+    takes longer to find its setting wrong is seen by `kitt status`.
     """
 
     def running(info: dict[str, Any]) -> bool:

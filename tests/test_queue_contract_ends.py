@@ -285,21 +285,21 @@ async def test_cancelled_job_can_be_run_again(queue: Queue, clock: FakeClock) ->
     assert (await queue.retry(job.id)).status is JobStatus.PENDING
 
 
-@pytest.mark.parametrize("end", ["pending", "running", "done"])
-async def test_retry_leaves_a_job_that_needs_none_as_it_is(
-    queue: Queue, clock: FakeClock, end: str
-) -> None:
-    job = await queue.add(a_job())
-    if end != "pending":
-        running = await queue.claim(A)
-        assert running is not None
-        job = running
-    if end == "done":
-        job = await queue.finish(job, "42")
+async def test_retry_leaves_a_done_job_as_it_is(queue: Queue, clock: FakeClock) -> None:
+    done = await queue.finish(await claimed(queue, A), "42")
     clock.advance(1)
 
-    assert await queue.retry(job.id) == job
-    assert await queue.get(job.id) == job
+    assert await queue.retry(done.id) == done
+    assert await queue.get(done.id) == done
+
+
+async def test_retry_leaves_a_job_that_goes_on_as_it_is(queue: Queue, clock: FakeClock) -> None:
+    running = await claimed(queue, A)
+    pending = await queue.add(a_job())
+
+    assert await queue.retry(running.id) == running
+    assert await queue.retry(pending.id) == pending
+    assert await queue.held(A) == {(running.id, 1)}
 
 
 async def test_retry_opens_the_card_again(queue: Queue, clock: FakeClock) -> None:

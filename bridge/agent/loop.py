@@ -49,6 +49,7 @@ class Turn:
 
     `guard` runs first in every transaction (a worker checks its lease there); `on_end` runs in the
     transaction that ends the turn, so that the answer and what is owed for it commit together.
+    `durable` says whether a reply's commit waits for the disk; what a replay makes again need not.
     `schemas` are the tools as the model has seen them so far, where that must not change.
     """
 
@@ -67,6 +68,7 @@ class Turn:
         server_tools: tuple[str, ...] = (),
         guard: Callable[[Tx], None] = lambda _tx: None,
         on_end: Callable[[Tx, Outcome], None] = lambda _tx, _outcome: None,
+        durable: Callable[[Message], bool] = lambda _message: True,
         listener: Listener | None = None,
     ) -> None:
         self._store = store
@@ -81,6 +83,7 @@ class Turn:
         self._limits = limits
         self._guard = guard
         self._on_end = on_end
+        self._durable = durable
         self._listener = listener
         self._history: list[Message] = []
         self._unsaved: list[Message] = []
@@ -156,7 +159,7 @@ class Turn:
                 self._on_end(tx, outcome)
             return results, outcome
 
-        results, outcome = await self._store.write(step)
+        results, outcome = await self._store.write(step, durable=self._durable(message))
         self._unsaved = []
         self._history.append(message)
         if results is not None:
@@ -288,7 +291,7 @@ class Turn:
         for message in reversed(messages):
             if message.role == "assistant" and (not parts or message.stop_reason == "max_tokens"):
                 parts.append(_text_of(message))
-            elif message.role == "assistant" or _text_of(message) != CUT:
+            elif message.role == "assistant" or _text_of(message) not in (CUT, WRAP_UP):
                 break
         return "".join(reversed(parts))
 

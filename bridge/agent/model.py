@@ -210,7 +210,7 @@ def _status_error(error: Any) -> ModelUnavailable | ModelRefused:
         )
     if status in (401, 403):
         return ModelRefused(
-            f"The model provider does not accept ANTHROPIC_API_KEY ({status}): run `kitt setup`."
+            f"The model provider does not accept ANTHROPIC_API_KEY ({status}): make a new key."
         )
     return ModelRefused(f"The model provider refused the request ({kind or status}, {status}).")
 

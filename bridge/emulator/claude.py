@@ -7,8 +7,7 @@ thinking, keeps the account of the prompt cache, streams real SSE, fails when it
 (`claude_faults`) and remembers every request (`claude_log`). What it answers is a script
 (`script`, by default `story`).
 
-Besides the API: `POST /emulator/fault`, `POST /emulator/release` {"name"}, `POST /emulator/clear`
-and `GET /emulator/requests?since=SEQ&wait_s=S`.
+Other processes order faults and read the log under `/emulator/` (`claude_control`).
 
 `python -m bridge.emulator.claude --port N` runs it alone and prints one JSON line.
 """
@@ -28,6 +27,7 @@ from typing import Any, TypeVar
 
 from aiohttp import web
 
+from bridge.emulator.claude_control import control_routes
 from bridge.emulator.claude_faults import NO_FAULT, Fault, Faults
 from bridge.emulator.claude_log import Log, Record
 from bridge.emulator.claude_messages import check_messages, check_thinking
@@ -103,10 +103,7 @@ class ClaudeEmulator:
         app.router.add_post("/v1/messages/count_tokens", self._api(self._count))
         app.router.add_get("/v1/models", self._api(self._models))
         app.router.add_get("/v1/models/{id}", self._api(self._model))
-        app.router.add_post("/emulator/fault", self._order)
-        app.router.add_post("/emulator/release", self._release)
-        app.router.add_post("/emulator/clear", self._clear)
-        app.router.add_get("/emulator/requests", self._requests)
+        app.router.add_routes(control_routes(faults=self._faults, log=self._log))
         app.router.add_route("*", "/{path:.*}", self._api(self._nothing_here))
         self._stopping = False
         # Cancelling handlers is how a caller that hangs up in mid-stream is noticed.
@@ -172,7 +169,8 @@ class ClaudeEmulator:
             except Refused as refused:
                 return self._error(record, refused.status, refused.kind, str(refused))
             except (asyncio.CancelledError, ConnectionError):
-                record.hung_up = not self._stopping
+                # Who leaves after the last event has missed nothing.
+                record.hung_up = not (self._stopping or record.finished)
                 raise
             finally:
                 record.finished = True
@@ -327,29 +325,6 @@ class ClaudeEmulator:
             error_body(record.request_id, kind, sentence), status=status, headers=headers
         )
 
-    async def _order(self, http: web.Request) -> web.Response:
-        try:
-            self.order(Fault.from_json(await http.json()))
-        except ValueError as wrong:
-            return web.json_response({"error": str(wrong)}, status=400)
-        return web.json_response({"ok": True})
-
-    async def _release(self, http: web.Request) -> web.Response:
-        return web.json_response({"ok": self.release((await http.json())["name"])})
-
-    async def _clear(self, http: web.Request) -> web.Response:
-        self.clear_faults()
-        return web.json_response({"ok": True})
-
-    async def _requests(self, http: web.Request) -> web.Response:
-        since = int(http.query.get("since", "0"))
-        wait_s = float(http.query.get("wait_s", "0"))
-        try:
-            await self.wait_for(lambda records: bool(records) and records[-1].seq > since, wait_s)
-        except TimeoutError:
-            return web.json_response([])
-        return web.json_response([record.json() for record in self._log.since(since)])
-
 
 def _either(ordered: float | None, scripted: float) -> float:
     return scripted if ordered is None else ordered
@@ -362,9 +337,9 @@ def _cut(http: web.Request, response: web.StreamResponse) -> web.StreamResponse:
     return response
 
 
-async def serve(host: str, port: int, key: str) -> None:
+async def serve(host: str, port: int, key: str, script: Script) -> None:
     """Run alone until SIGTERM or SIGINT, after one JSON line with the address and the key."""
-    emulator = ClaudeEmulator(key=key)
+    emulator = ClaudeEmulator(key=key, script=script)
     await emulator.start(host, port)
     told = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -380,8 +355,11 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--key", default=KEY)
+    parser.add_argument("--first-token-s", type=float, default=0.0, help="of the main agent")
+    parser.add_argument("--pace-s", type=float, default=0.0, help="between its deltas")
     options = parser.parse_args()
-    asyncio.run(serve(options.host, options.port, options.key))
+    script = story(first_token_s=options.first_token_s, pace_s=options.pace_s)
+    asyncio.run(serve(options.host, options.port, options.key, script))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,10 @@
 INSERT INTO inbox (update_id, received_at, raw) VALUES (:update_id, :now, :raw)
 ON CONFLICT (update_id) DO NOTHING
 
+-- name: update_state
+-- What is known of an update.
+SELECT state FROM inbox WHERE update_id = :update_id
+
 -- name: new_updates
 -- What was received and not yet handled, in order.
 SELECT update_id, attempts, raw FROM inbox WHERE state = 'new' ORDER BY update_id

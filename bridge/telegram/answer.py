@@ -11,6 +11,7 @@ import logging
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import Any, Final
 
 from bridge import conversation
@@ -137,6 +138,7 @@ class Answer:
             tools=[self._noted(tool) for tool in job_tools(self._agent.queue, origin)],
             limits=Limits(),
             on_end=self._end,
+            durable=self._promises_a_job,
             listener=self._stream,
         )
         await turn.run(await self._opening())
@@ -170,6 +172,11 @@ class Answer:
             conversation.trim(tx, self._conversation, keep=MESSAGES_KEPT)
         self._done(tx)
 
+    def _promises_a_job(self, reply: Message) -> bool:
+        """A job must survive a power cut; a lost answer is made again from the inbox."""
+        text = "".join(str(b["text"]) for b in reply.content if b.get("type") == "text")
+        return reply.stop_reason == "tool_use" or self._must_be_a_job(text)
+
     def _must_be_a_job(self, answer: str) -> bool:
         """Asked for, or promised, and no tool was called at all."""
         return not self._tools_used and (
@@ -199,7 +206,7 @@ class Answer:
             tx,
             self._agent.queue,
             self._origin(),
-            prompt=with_context(tx, self._conversation, text),
+            prompt=with_context(tx, self._conversation, text, source=self._source),
             title=text,
             acknowledgement=acknowledgement,
         )
@@ -232,10 +239,7 @@ class Answer:
         return Message(role="user", content=content, source=self._source)
 
     def _texts(self) -> list[str]:
-        return [
-            (f"<kitt-quote>{item.quote}</kitt-quote>\n" if item.quote else "") + item.text
-            for item in self._batch
-        ]
+        return [with_quote(item) for item in self._batch]
 
     def _asked_for_background(self) -> bool:
         return any(ASKS_FOR_BACKGROUND.search(item.text) for item in self._batch)
@@ -327,21 +331,33 @@ class _Watched:
             raise ModelUnavailable(f"No answer within {CALL_TIMEOUT_S:.0f} s.") from None
 
 
-def with_context(tx: Tx, name: str, text: str) -> str:
-    """A request for a worker that cannot see the chat, with the last messages as context."""
+def with_quote(item: Incoming) -> str:
+    """The person's words, after what they reply to."""
+    said = conversation.without_tags(item.text)
+    if not item.quote:
+        return said
+    return f"<kitt-quote>{conversation.without_tags(item.quote)}</kitt-quote>\n{said}"
+
+
+def with_context(tx: Tx, name: str, text: str, *, source: str) -> str:
+    """A request for a worker that cannot see the chat, with the messages before it as context.
+
+    `source` is that of the request, which may be stored already, with what was said to it.
+    """
     lines = []
-    for message in conversation.load(tx, name)[-CONTEXT_MESSAGES:]:
+    earlier = list(takewhile(lambda item: item.source != source, conversation.load(tx, name)))
+    for message in earlier[-CONTEXT_MESSAGES:]:
         said = " ".join(
             str(block["text"])
             for block in message.content
             if block.get("type") == "text" and not str(block["text"]).startswith("<kitt-")
         )
-        if said and said != text:
+        if said:
             lines.append(f"{message.role}: {short(said, 1_000)}")
     if not lines:
         return text
-    earlier = "\n".join(lines)
-    return f"{text}\n\nEarlier in the conversation (context only):\n{earlier}"
+    context = "\n".join(lines)
+    return f"{text}\n\nEarlier in the conversation (context only):\n{context}"
 
 
 def _texts(texts: list[str]) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ handed on in microseconds, so that one slow chat never delays another.
 import asyncio
 import logging
 from collections.abc import Coroutine
+from functools import partial
 from typing import Any, Final
 
 from telegram import Update
@@ -120,10 +121,16 @@ class Bridge:
                 delay_s = min(30.0, delay_s * 2)
 
     async def _receive(self) -> None:
-        set_aside = await self._inbox.replay()
-        for update_id in set_aside:
+        for update_id, raw in await self._inbox.replay():
             log.error("Update %d stopped the bridge several times; it is set aside", update_id)
+            self._later(self._set_aside(raw))
         await self._inbox.run()
+
+    async def _set_aside(self, raw: str) -> None:
+        """Tell who sent it; reading it may be what stops the bridge, so not before this."""
+        item = gate.read(self._inbox.parse(raw))
+        if item is not None and int(item.user_id) in self._owners:
+            await self._commands.say(item, "restarted")
 
     async def _pulse(self) -> None:
         """Turn hints from other processes into looks at what is owed and what changed."""
@@ -223,7 +230,8 @@ class Bridge:
         if command == "start" and argument and await self._store.write(claim):
             log.info("User %s is now an owner", item.user_id)
             self._owners |= {user_id}
-            await self._commands.handle(item)
+            welcome = say(item.language, "welcome", name=item.name)
+            await self._commands.say(item, "claimed", welcome=welcome)
             return
 
         def polite(tx: Tx) -> bool:
@@ -231,7 +239,8 @@ class Bridge:
             return people.stranger_may_be_answered(tx, user_id, item.name, language, now)
 
         if await self._store.write(polite):
-            await self._commands.say(item, "stranger", state="refused")
+            key = "claim_wrong" if command == "start" and argument else "stranger"
+            await self._commands.say(item, key, state="refused")
         else:
             await self._commands.over(item.update_id, state="refused")
 
@@ -258,7 +267,8 @@ class Bridge:
     def _chat(self, item: Incoming | Press) -> Chat:
         key = (item.chat_id, item.thread_id)
         if key not in self._chats:
-            self._chats[key] = Chat(self._answer)
+            owed = partial(self._outbox.owed, item.chat_id)
+            self._chats[key] = Chat(self._answer, owed=owed)
         return self._chats[key]
 
     def _answer(self, batch: list[Incoming]) -> Answer:

@@ -40,7 +40,7 @@ class Signer:
         return [[{"text": t, "data": self.data(verb, n, chat_id)} for t, verb, n in buttons]]
 
     def _signature(self, verb: str, number: str, chat_id: str) -> str:
-        message = f"{chat_id}|{verb}|{number}".encode()
+        message = f"{chat_id}|{verb}|{number}".encode("utf-8", "replace")
         return hmac.new(self._key, message, hashlib.sha256).hexdigest()[:12]
 
 

@@ -18,10 +18,16 @@ log = logging.getLogger(__name__)
 
 
 class Chat:
-    """The actor of one (chat, thread). `answer` makes the answer to a batch of messages."""
+    """The actor of one (chat, thread).
 
-    def __init__(self, answer: Callable[[list[Incoming]], Answer]) -> None:
+    `answer` makes the answer to a batch of messages; `owed` hears when one is owed to the chat.
+    """
+
+    def __init__(
+        self, answer: Callable[[list[Incoming]], Answer], *, owed: Callable[[], None]
+    ) -> None:
         self._answer = answer
+        self._owed = owed
         self._current: Answer | None = None
         self._task: asyncio.Task[None] | None = None
         self._batch: list[Incoming] = []
@@ -74,6 +80,7 @@ class Chat:
     async def _run(self, answer: Answer) -> None:
         try:
             await answer.run()
+            self._owed()
         except Exception:  # the person must not be left without a word
             log.exception("An answer failed")
             with contextlib.suppress(KittError):

@@ -5,7 +5,7 @@ done. They do not wait for an answer that is being made.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from bridge import conversation
@@ -17,7 +17,7 @@ from bridge.models import Job, JobStatus, short
 from bridge.queue import Queue, list_jobs
 from bridge.store import Tx
 from bridge.telegram import compose
-from bridge.telegram.answer import with_context
+from bridge.telegram.answer import with_context, with_quote
 from bridge.telegram.buttons import Signer
 from bridge.telegram.compose import Part
 from bridge.telegram.gate import Incoming, Press
@@ -85,7 +85,7 @@ class Commands:
         return await self.queue.store.write(act)
 
     async def say(
-        self, message: Incoming, key: str, *, state: str = "done", **values: object
+        self, message: Incoming | Press, key: str, *, state: str = "done", **values: object
     ) -> None:
         """Answer with one of our own sentences."""
         part = compose.plain_part(say(message.language, key, **values))
@@ -131,7 +131,6 @@ class Commands:
             return [compose.plain_part(say(message.language, "bg_how"))]
         name = conversation.chat_conversation(message.chat_id, message.thread_id)
         source = f"update:{message.update_id}"
-        quote = f"<kitt-quote>{message.quote}</kitt-quote>\n" if message.quote else ""
         origin = Origin(
             chat_id=message.chat_id,
             thread_id=message.thread_id,
@@ -145,7 +144,9 @@ class Commands:
                 tx,
                 self.queue,
                 origin,
-                prompt=with_context(tx, name, quote + argument),
+                prompt=with_context(
+                    tx, name, with_quote(replace(message, text=argument)), source=source
+                ),
                 title=argument,
                 acknowledgement=acknowledgement,
             )

@@ -36,8 +36,12 @@ class Inbox:
         self._clock = clock
         self._handle = handle
 
-    async def replay(self) -> list[int]:
-        """Hand on what was received before and not handled; the ids that were set aside."""
+    def parse(self, raw: str) -> Update:
+        """A stored update."""
+        return Update.de_json(json.loads(raw), self._api.bot)
+
+    async def replay(self) -> list[tuple[int, str]]:
+        """Hand on what was received before and not handled; what was set aside, as received."""
 
         def look(tx: Tx) -> list[tuple[int, int, str]]:
             return [(r["update_id"], r["attempts"], r["raw"]) for r in tx.all("new_updates")]
@@ -45,7 +49,7 @@ class Inbox:
         waiting = await self._store.read(look)
         if not waiting:
             return []
-        bad = [update_id for update_id, attempts, _ in waiting if attempts >= ATTEMPTS_MAX]
+        bad = {update_id: raw for update_id, attempts, raw in waiting if attempts >= ATTEMPTS_MAX}
 
         def count(tx: Tx) -> None:
             for update_id, _, _ in waiting:
@@ -57,8 +61,8 @@ class Inbox:
         await self._store.write(count)
         for update_id, _, raw in waiting:
             if update_id not in bad:
-                self._handle(Update.de_json(json.loads(raw), self._api.bot))
-        return bad
+                self._handle(self.parse(raw))
+        return list(bad.items())
 
     async def run(self) -> None:
         """Receive until cancelled. Raises: ConfigError (token refused), TryLater (cannot store)."""
@@ -90,27 +94,33 @@ class Inbox:
                 offset = updates[-1].update_id + 1
 
     async def _keep(self, updates: list[Update]) -> None:
-        """Commit a batch, then hand on what was not known yet."""
+        """Hand on what was not known yet, and commit the batch.
+
+        Handling begins while the disk is still busy: what it writes is queued behind this commit,
+        and Telegram hears of it only with the next request.
+        """
         rows = [(update.update_id, update.to_json()) for update in updates]
 
-        def insert(tx: Tx) -> set[int]:
+        def insert(tx: Tx) -> None:
             now = stamp(self._clock.now())
-            return {
-                update_id
-                for update_id, raw in rows
-                if tx.run("insert_update", update_id=update_id, raw=raw, now=now)
-            }
+            for update_id, raw in rows:
+                tx.run("insert_update", update_id=update_id, raw=raw, now=now)
+
+        def known(tx: Tx) -> set[int]:
+            return {u.update_id for u in updates if tx.one("update_state", update_id=u.update_id)}
+
+        old = await self._store.read(known)
+        for update in updates:
+            if update.update_id not in old:
+                self._handle(update)
 
         started = self._clock.monotonic()
         while True:
             try:
-                new = await self._store.write(insert)
-                break
+                await self._store.write(insert)
+                return
             except TryLater as error:
                 if self._clock.monotonic() - started > STORE_PATIENCE_S:
                     raise KittError(f"Updates cannot be stored: {error}") from error
                 log.error("%s", error)
                 await self._clock.sleep(1.0)
-        for update in updates:
-            if update.update_id in new:
-                self._handle(update)

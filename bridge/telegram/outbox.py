@@ -67,6 +67,13 @@ class Outbox:
         """Something may be owed."""
         self._owed.set()
 
+    def owed(self, chat_id: str) -> None:
+        """Something is owed to this chat: the short way, for an answer someone waits for."""
+        if chat_id not in self._lanes:
+            self._lanes[chat_id] = asyncio.create_task(self._lane(chat_id))
+        else:
+            self._owed.set()
+
     async def run(self) -> None:
         """Start a lane for every chat to which something is owed."""
         while True:
@@ -74,9 +81,8 @@ class Outbox:
             self._owed.clear()
             rows = await self._store.read(lambda tx: tx.all("open_lanes"))
             for row in rows:
-                chat_id = row["chat_id"]
-                if chat_id not in self._lanes:
-                    self._lanes[chat_id] = asyncio.create_task(self._lane(chat_id))
+                if row["chat_id"] not in self._lanes:
+                    self.owed(row["chat_id"])
 
     async def drain(self, timeout_s: float) -> None:
         """Give the lanes some seconds; what is left stays owed."""

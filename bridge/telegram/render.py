@@ -114,8 +114,9 @@ def valid(rendered: Rendered) -> bool:
     for entity in sorted(rendered.entities, key=outer_first):
         if not 0 <= entity.offset < entity.end <= offsets[-1]:
             return False
-        if any(offsets[bisect_left(offsets, unit)] != unit for unit in (entity.offset, entity.end)):
-            return False
+        for unit in (entity.offset, entity.end):
+            if offsets[bisect_left(offsets, unit)] != unit:
+                return False
         if entity.type == "text_link" and not entity.url:
             return False
         while around and around[-1].end <= entity.offset:

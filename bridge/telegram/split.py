@@ -29,6 +29,7 @@ _VISIBLE = re.compile(
     r"\U000e0000-\U000e007f]"
 )
 _JOINER = "\u200d"
+_VIRAMA = 9  # a class of combining marks
 # Belong to the character before them, like combining marks: vowels and finals of Hangul,
 # joiners, skin tones, tags that make a flag.
 _CONTINUING = re.compile(r"[\u1160-\u11ff\u200c\u200d\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]")
@@ -165,6 +166,8 @@ class _Cutter:
         before, after = self._text[cut - 1], self._text[cut]
         if before == _JOINER or _CONTINUING.match(after) or unicodedata.category(after)[0] == "M":
             return True
+        if unicodedata.combining(before) == _VIRAMA:
+            return after.isalpha()  # two consonants of an Indian script, drawn as one
         if after not in _FLAG_LETTERS:
             return False
         part = self._text[start:cut]

@@ -15,8 +15,8 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "e-bikes onder € 2.000”.\n/help laat zien wat ik kan.",
     ),
     "claimed": (
-        "You are now the owner of this bot. ",
-        "Je bent nu de eigenaar van deze bot. ",
+        "You are now the owner of this bot.\n\n{welcome}",
+        "Je bent nu de eigenaar van deze bot.\n\n{welcome}",
     ),
     "claim_wrong": (
         "This code is not valid (any more). Run `kitt setup` for a new one.",

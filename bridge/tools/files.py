@@ -66,7 +66,7 @@ def _read(workspace: Workspace, path: str) -> str:
     text = _text(data, whole=len(data) < TEXT_BYTES_MAX)
     if text is None:
         kind = mimetypes.guess_type(path)[0] or "unknown type"
-        raise ToolFailed(f"{path} is not text ({kind}, {size:,} bytes) and cannot be read here.")
+        raise ToolFailed(f"{path} is a binary file ({kind}, {size:,} bytes), which is not read.")
     if not text:
         return f"{path} is empty."
     if len(text) > TEXT_CHARS_MAX or len(data) < size:

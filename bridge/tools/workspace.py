@@ -12,6 +12,7 @@ import os
 import secrets
 import stat
 import threading
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
@@ -127,12 +128,8 @@ class Workspace:
 
 def _parts(path: str) -> Parts:
     """The names a path is made of. Raises: ToolFailed with what a path must look like."""
-    try:
-        path.encode()
-    except UnicodeEncodeError:
-        raise ToolFailed("A path must be valid text.") from None
-    if any(ord(char) < 32 or ord(char) == 127 for char in path):
-        raise ToolFailed("A path may not contain control characters.")
+    if any(unicodedata.category(char) in ("Cc", "Cs") for char in path):
+        raise ToolFailed("A path must be plain text without control characters.")
     pure = PurePosixPath(path)
     if pure.is_absolute() or ".." in pure.parts:
         raise ToolFailed(

@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import anthropic
 import pytest
-from anthropic import AsyncAnthropic
+from anthropic import AsyncAnthropic, DefaultAsyncHttpxClient
 
 from bridge.emulator.claude import KEY, ClaudeEmulator
 from bridge.emulator.script import Reply, Script, Text, Thinking, ToolUse, fetched, searched
@@ -48,7 +48,9 @@ async def emulator(hands: Hands) -> AsyncIterator[ClaudeEmulator]:
 
 @pytest.fixture
 async def client(emulator: ClaudeEmulator) -> AsyncIterator[AsyncAnthropic]:
-    sdk = AsyncAnthropic(api_key=KEY, base_url=emulator.base_url, max_retries=0)
+    # The certificates of the SDK's own client take longer to load than most tests to run.
+    plain = DefaultAsyncHttpxClient(verify=False)
+    sdk = AsyncAnthropic(api_key=KEY, base_url=emulator.base_url, max_retries=0, http_client=plain)
     yield sdk
     await sdk.close()
 
@@ -551,6 +553,30 @@ async def test_the_log_is_read_over_http_from_a_number_on(
         records = await answer.json()
 
     assert [(r["seq"], r["body"]["system"]) for r in records] == [(2, "second")]
+
+
+async def test_the_log_over_http_can_be_waited_on(
+    emulator: ClaudeEmulator, client: AsyncAnthropic, http: aiohttp.ClientSession
+) -> None:
+    async def newer() -> list[Any]:
+        url = f"{emulator.base_url}/emulator/requests?since=0&wait_s=5"
+        async with http.get(url) as answer:
+            return list(await answer.json())
+
+    waiting = asyncio.create_task(newer())
+    await final(client)
+
+    assert [record["seq"] for record in await waiting] == [1]
+
+
+async def test_the_log_keeps_a_bounded_number_of_bytes(
+    emulator: ClaudeEmulator, client: AsyncAnthropic
+) -> None:
+    for _ in range(12):
+        await client.messages.create(**{**ASK, "system": "x" * 3_000_000})
+
+    assert len(emulator.requests) < 12
+    assert sum(record.size for record in emulator.requests) <= 32 * 1024 * 1024
 
 
 async def test_parallel_requests_get_their_own_answers(

@@ -8,7 +8,7 @@ import aiohttp
 import anthropic
 import httpx2
 import pytest
-from anthropic import AsyncAnthropic
+from anthropic import AsyncAnthropic, DefaultAsyncHttpxClient
 
 from bridge.emulator.claude import KEY, ClaudeEmulator
 from bridge.emulator.claude_faults import Fault
@@ -34,7 +34,9 @@ async def emulator() -> AsyncIterator[ClaudeEmulator]:
 
 @pytest.fixture
 async def client(emulator: ClaudeEmulator) -> AsyncIterator[AsyncAnthropic]:
-    sdk = AsyncAnthropic(api_key=KEY, base_url=emulator.base_url, max_retries=0)
+    # The certificates of the SDK's own client take longer to load than most tests to run.
+    plain = DefaultAsyncHttpxClient(verify=False)
+    sdk = AsyncAnthropic(api_key=KEY, base_url=emulator.base_url, max_retries=0, http_client=plain)
     yield sdk
     await sdk.close()
 

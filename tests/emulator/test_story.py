@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from anthropic import AsyncAnthropic
+from anthropic import AsyncAnthropic, DefaultAsyncHttpxClient
 
 from bridge.emulator.claude import KEY, ClaudeEmulator
 from bridge.emulator.script import Reply, Request, Script, Text, ToolUse
@@ -300,7 +300,10 @@ class Job:
     async def run(self, instructions: str, *notes: str) -> str:
         messages: list[Any] = [{"role": "user", "content": instructions}]
         async with AsyncAnthropic(
-            api_key=KEY, base_url=self.emulator.base_url, max_retries=0
+            api_key=KEY,
+            base_url=self.emulator.base_url,
+            max_retries=0,
+            http_client=DefaultAsyncHttpxClient(verify=False),
         ) as client:
             while True:
                 async with client.messages.stream(

@@ -160,7 +160,7 @@ async def test_descriptions_and_the_menu_button_are_kept(
         await bot.set_my_short_description("x" * 121)
 
 
-async def test_a_bot_that_left_a_group_may_not_write_there(
+async def test_a_bot_that_left_a_group_neither_writes_nor_hears_there(
     bot: Bot, emulator: TelegramEmulator
 ) -> None:
     emulator.send(GROUP, "hello", user_id=7)
@@ -170,6 +170,8 @@ async def test_a_bot_that_left_a_group_may_not_write_there(
 
     with pytest.raises(Forbidden, match="bot is not a member of the group chat"):
         await bot.send_message(GROUP, "hello?")
+    emulator.send(GROUP, "gone at last", user_id=7)
+    assert emulator.updates.pending == 1
 
 
 async def test_a_person_can_edit_and_speak_dutch_in_a_group(

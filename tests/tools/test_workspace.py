@@ -1,8 +1,8 @@
 """The folder of a job holds: nothing outside is ever read, written or sent, whatever the path."""
 
+import ctypes
 import os
 import resource
-import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ from bridge.tools.workspace import BYTES_MAX, DEPTH_MAX, FILES_MAX, PART, Worksp
 
 SECRET = b"a secret outside the folder"
 SWAPS = 2_000  # security reference S5
-SWAPS_WRITING = 300  # each write waits for the disk
+AT_FDCWD, RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
 
 
 @pytest.fixture
@@ -179,15 +179,15 @@ def test_a_folder_takes_no_more_bytes_than_its_limit(tmp_path: Path) -> None:
 def test_a_folder_takes_no_more_files_than_its_limit(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path / "job-1")
     workspace.write("first.txt", b"x")
-    for number in range(FILES_MAX - 1):
-        (workspace.root / f"{number}.txt").touch()
+    workspace.write("second.txt", b"x")
+    for number in range(FILES_MAX - 2):  # links count as files do, and are made faster
+        os.link(workspace.root / "second.txt", workspace.root / str(number))
 
     with pytest.raises(ToolFailed, match="at most 5,000 files"):
         workspace.write("new/more.txt", b"x")
 
     assert not (workspace.root / "new").exists()
     workspace.write("first.txt", b"written over")
-    assert len(workspace.list()) == FILES_MAX
 
 
 def test_a_write_that_was_killed_leaves_nothing_after_the_next_one(workspace: Workspace) -> None:
@@ -210,6 +210,36 @@ def test_a_write_that_fails_keeps_the_old_file_and_leaves_nothing(workspace: Wor
     assert not list(workspace.root.glob(f"{PART}*"))
 
 
+@pytest.mark.parametrize("part", ["a", "a/note.txt"])
+def test_a_link_put_in_place_right_before_an_open_is_not_read(
+    workspace: Workspace, outside: Path, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    target = outside if part == "a" else outside / "note.txt"
+    _swap_at_open(monkeypatch, workspace.root / part, target)
+
+    with pytest.raises(ToolFailed):
+        workspace.read("a/note.txt", 1_000)
+
+
+def test_a_link_put_in_place_right_before_an_open_is_not_listed(
+    workspace: Workspace, outside: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _swap_at_open(monkeypatch, workspace.root / "a", outside)
+
+    assert {size for _, size in workspace.list()} <= {len(b"inside")}
+
+
+def test_a_link_put_in_place_right_before_an_open_is_not_written_through(
+    workspace: Workspace, outside: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _swap_at_open(monkeypatch, workspace.root / "a", outside)
+
+    with pytest.raises(ToolFailed):
+        workspace.write("a/new.txt", b"x")
+
+    assert_untouched(outside)
+
+
 @pytest.mark.parametrize("what", ["file", "folder"])
 def test_a_link_swapped_in_while_reading_is_never_followed(
     workspace: Workspace, outside: Path, what: str
@@ -217,10 +247,11 @@ def test_a_link_swapped_in_while_reading_is_never_followed(
     place = workspace.root / ("a/note.txt" if what == "file" else "a")
     target = outside / "note.txt" if what == "file" else outside
     seen: set[bytes] = set()
-    refused = 0
+    tries = refused = 0
 
     with _swapping(place, target) as swaps:
-        while swaps() < SWAPS or not (seen and refused):
+        while min(tries, swaps()) < SWAPS or not (seen and refused):
+            tries += 1
             try:
                 seen.add(workspace.read("a/note.txt", 1_000))
                 workspace.resolve("a/note.txt")
@@ -237,7 +268,7 @@ def test_a_folder_swapped_for_a_link_while_writing_lets_nothing_out(
     written = refused = 0
 
     with _swapping(workspace.root / "a", outside) as swaps:
-        while swaps() < SWAPS_WRITING or not (written and refused):
+        while swaps() < SWAPS or not (written and refused):
             try:
                 workspace.write("a/new.txt", b"x")
                 written += 1
@@ -247,32 +278,37 @@ def test_a_folder_swapped_for_a_link_while_writing_lets_nothing_out(
     assert_untouched(outside)
 
 
+def _swap_at_open(monkeypatch: pytest.MonkeyPatch, place: Path, target: Path) -> None:
+    """Put a link to `target` at `place` between any check of it and the system's open."""
+    system_open = os.open
+
+    def late_open(path: str, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
+        if path == place.name and not place.is_symlink():
+            place.rename(place.with_name("aside"))
+            place.symlink_to(target)
+        return system_open(path, flags, mode, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "open", late_open)
+
+
 @contextmanager
 def _swapping(place: Path, target: Path) -> Iterator[Callable[[], int]]:
-    """Another thread that puts a link to `target` at `place` and the good one back, all the time.
+    """Another thread that exchanges `place` and a link to `target`, all the time.
 
-    Gives a function that says how often it has done so.
+    Each exchange is one call of the system, so that it fits between any two of the reader's.
+    Gives a function that says how often it was done.
     """
-    aside, link = place.with_name("aside"), place.with_name("link")
+    link = place.with_name("link")
+    link.symlink_to(target)
+    libc = ctypes.CDLL(None, use_errno=True)
+    exchange = (AT_FDCWD, bytes(place), AT_FDCWD, bytes(link), RENAME_EXCHANGE)
     done = threading.Event()
     count = 0
-
-    def put(thing: Path) -> None:
-        while True:
-            try:
-                thing.rename(place)
-                return
-            except OSError:  # a write has made a folder there in the meantime
-                shutil.rmtree(place, ignore_errors=True)
 
     def swap() -> None:
         nonlocal count
         while not done.is_set():
-            link.symlink_to(target)
-            place.rename(aside)
-            put(link)
-            place.unlink()
-            put(aside)
+            assert libc.renameat2(*exchange) == 0, os.strerror(ctypes.get_errno())
             count += 1
 
     def swaps() -> int:
