@@ -1,6 +1,6 @@
 """`python -m bench [NAME …]`: print the figures as JSON, one line each.
 
-Names: replies, hand_over, slow_model, pick_up, start, memory, idle_cpu, request, size. Exit code 1
+Names: replies, hand_over, slow_model, pick_up, installed, idle_cpu, request. Exit code 1
 when a goal is missed.
 """
 
@@ -12,15 +12,13 @@ import sys
 from bench import chat, footprint
 
 BENCHES = {
-    "start": footprint.start,
     "replies": chat.replies,
     "hand_over": chat.hand_over,
     "slow_model": chat.slow_model,
     "pick_up": chat.pick_up,
-    "memory": footprint.memory,
+    "installed": footprint.installed,
     "idle_cpu": footprint.idle_cpu,
     "request": footprint.request,
-    "size": footprint.size,
 }
 
 

@@ -31,6 +31,7 @@ class Stack:
     claude: ClaudeEmulator
     profile: Path
     environ: dict[str, str]
+    python: str = sys.executable
     process: asyncio.subprocess.Process | None = None
 
     async def up(self) -> float:
@@ -38,7 +39,7 @@ class Stack:
         seen = len(self.telegram.calls("getUpdates"))
         started = time.perf_counter()
         self.process = await asyncio.create_subprocess_exec(
-            sys.executable,
+            self.python,
             "-m",
             "bridge",
             "up",
@@ -67,7 +68,12 @@ class Stack:
 
 @asynccontextmanager
 async def kitt(
-    *, chats: int = 60, workers: int = 2, concurrency: int = 4, start: bool = True
+    *,
+    chats: int = 60,
+    workers: int = 2,
+    concurrency: int = 4,
+    start: bool = True,
+    python: str = sys.executable,
 ) -> AsyncIterator[Stack]:
     """A stack on a fresh profile; chats 1 … `chats` may use it."""
     folder = Path(tempfile.mkdtemp(prefix="kitt-bench-"))
@@ -87,7 +93,7 @@ async def kitt(
         "ANTHROPIC_API_KEY": claude.key,
         "ANTHROPIC_BASE_URL": claude.base_url,
     }
-    stack = Stack(telegram, claude, folder / "profile", environ)
+    stack = Stack(telegram, claude, folder / "profile", environ, python)
     try:
         if start:
             await stack.up()

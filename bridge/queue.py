@@ -198,6 +198,7 @@ class Queue:
 
     def fail_in(self, tx: Tx, job: Job, error: str, *, again: bool) -> Job:
         """`fail` inside the caller's transaction."""
+        error = clean_text(error)[:2000]
         now = self.clock.now()
         failures = job.failures + 1
         retry = again and failures < job.max_attempts
@@ -206,7 +207,7 @@ class Queue:
             "fail_job",
             **_fence(job),
             status=JobStatus.SCHEDULED if retry else JobStatus.FAILED,
-            error=clean_text(error)[:2000],
+            error=error,
             run_at=stamp(now + delay) if retry else None,
             completed_at=None if retry else stamp(now),
         )

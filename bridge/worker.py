@@ -38,7 +38,7 @@ from bridge.tools.skills import skill_tools
 from bridge.tools.workspace import Workspace
 
 log = logging.getLogger(__name__)
-IDLE_LOOK_S: Final = 1.0  # for rows made by hand; everything else announces itself
+IDLE_LOOK_S: Final = 2.0  # for rows made by hand; everything else announces itself
 BUSY_LOOK_S: Final = 0.5  # a status set to cancelled by hand stops the job within a second
 DRAIN_S: Final = 20.0  # supervisord waits 30 s before it kills
 PROVIDER_WAIT_MAX_S: Final = 60.0
@@ -85,21 +85,24 @@ class Worker:
         wake = self._queue.store.wake
         slot = self.worker_id.partition(":")[0]
         wake.listen(slot)
-        version, due = -1, None
+        version, due, look = -1, None, True
         while not self._draining:
             try:
                 await self._upkeep()
-                now_version = await self._queue.store.data_version()
-                if now_version != version or (due is not None and moment(due) <= self._clock.now()):
-                    version = now_version
+                if not look:
+                    before, version = version, await self._queue.store.data_version()
+                    look = version != before or self._is_due(due)
+                if look:
                     await self._take()
                     due = await self._queue.next_run_at()
-                hinted = await wake.wait(self._look_s(due))
-                version = -1 if hinted else version
+                look = await wake.wait(self._look_s(due))
             except TryLater as error:
                 log.warning("%s", error)
                 await self._clock.sleep(IDLE_LOOK_S)
         await self._give_back()
+
+    def _is_due(self, due: str | None) -> bool:
+        return due is not None and moment(due) <= self._clock.now()
 
     def _look_s(self, due: str | None) -> float:
         """How long to sleep at most."""

@@ -129,7 +129,7 @@ class ClaudeEmulator:
 
     @property
     def requests(self) -> list[Record]:
-        """The newest 5,000 requests, oldest first; records change until they are finished."""
+        """The newest requests (5,000, or 32 MB of bodies), oldest first. They change."""
         return self._log.records
 
     async def wait_for(

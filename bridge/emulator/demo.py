@@ -27,7 +27,7 @@ from bridge.errors import KittError
 T = TypeVar("T")
 CHAT: Final = 1
 PATIENCE_S: Final = 30.0
-TASK: Final = "Compare three e-bikes under € 2,000 in the background. sleep 8"
+TASK: Final = "Compare three e-bikes under € 2,000 in the background"
 SELECT: Final = "SELECT id, status, title, worker_id, attempt, started_at, completed_at FROM jobs"
 NOTICE: Final = (
     "Demo: the bot, its queue and its workers are real; Telegram is emulated and the model is "
@@ -43,7 +43,7 @@ async def run(*, once: bool, port: int) -> int:
     """Play the story; then, unless `once`, keep the chat page open until Ctrl-C."""
     folder = Path(tempfile.mkdtemp(prefix="kitt-demo-"))
     telegram = TelegramEmulator(notice=NOTICE, page_chat_id=CHAT)
-    claude = ClaudeEmulator(script=story(first_token_s=0.25, pace_s=0.01))
+    claude = ClaudeEmulator(script=story(first_token_s=0.25, pace_s=0.01, worker_call_s=1.5))
     await _start_on(telegram, port)
     await claude.start()
     stopping = asyncio.Event()

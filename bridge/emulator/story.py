@@ -14,12 +14,18 @@ from bridge.emulator.story_main import converse
 from bridge.emulator.story_worker import work
 
 
-def story(*, first_token_s: float = 0.0, pace_s: float = 0.0) -> Script:
+def story(*, first_token_s: float = 0.0, pace_s: float = 0.0, worker_call_s: float = 0.0) -> Script:
     """A fresh copy of the default script; `when` puts a test's own rules before it.
 
-    `first_token_s` and `pace_s` (seconds) slow the main agent down to a model's tempo; a worker
-    takes the time its instructions ask for.
+    `first_token_s` and `pace_s` (seconds) slow the main agent down to a model's tempo,
+    `worker_call_s` each call of a worker, on top of the time its instructions ask for.
     """
+
+    def toil(request: Request) -> Reply | None:
+        reply = work(request)
+        if reply is None:
+            return None
+        return replace(reply, first_token_s=reply.first_token_s + worker_call_s)
 
     def talk(request: Request) -> Reply | None:
         reply = converse(request)
@@ -27,4 +33,4 @@ def story(*, first_token_s: float = 0.0, pace_s: float = 0.0) -> Script:
             return None
         return replace(reply, first_token_s=reply.first_token_s + first_token_s, pace_s=pace_s)
 
-    return Script([work, talk])
+    return Script([toil, talk])

@@ -161,8 +161,8 @@ class Answer:
         if outcome.kind == "refused":
             self._owe(tx, self._parts(say(self._last.language, "refused", why=text)))
         elif outcome.kind == "handed_over":
-            if self._stream.message_id is not None:
-                self._owe(tx, self._parts(self._stream.written))
+            if said := self._rendered[0] or self._stream.written:
+                self._owe(tx, self._parts(said))
         elif self._must_be_a_job(text):
             self._force_job(tx, text)
         else:

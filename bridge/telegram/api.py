@@ -5,6 +5,7 @@ about them. The difference that matters is between a message that surely did not
 may have: Telegram has no way to ask (each exception below was provoked and looked at).
 """
 
+import os
 from collections.abc import Awaitable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -34,6 +35,9 @@ from telegram.error import (
 from telegram.request import HTTPXRequest
 
 from bridge.errors import ConfigError, KittError
+
+# Read by the library at every flood; without it each one warns that its type will change.
+os.environ["PTB_TIMEDELTA"] = "1"
 
 T = TypeVar("T")
 Buttons = list[list[dict[str, str]]]
@@ -252,7 +256,7 @@ def _our_error(error: TelegramError) -> KittError:
     cause = error.__cause__
     match error:
         case RetryAfter():
-            # the public property warns about its future type; the value itself is stable
+            # the public property has two types; the value itself is stable
             return Flooded(error._retry_after.total_seconds())
         case ChatMigrated():
             return ChatMoved(error.new_chat_id)

@@ -90,7 +90,14 @@ class Bridge:
     async def run(self) -> None:
         """Receive, answer and send until `stop`. Raises: KittError when it cannot go on."""
         self._store.wake.listen("bridge")
-        username = await self._connect()
+        stopping = asyncio.create_task(self._stopping.wait())
+        connecting = asyncio.create_task(self._connect())
+        await asyncio.wait([connecting, stopping], return_when=asyncio.FIRST_COMPLETED)
+        if not connecting.done():
+            connecting.cancel()
+            await asyncio.wait([connecting])
+            return
+        username = connecting.result()
         await self._store.read(self._load_people)
         loops = [
             asyncio.create_task(loop)
@@ -99,7 +106,6 @@ class Bridge:
         loops.append(asyncio.create_task(self._receive()))
         log.info("@%s is listening; %d owners", username, len(self._owners))
         self._later(self._offer_commands())
-        stopping = asyncio.create_task(self._stopping.wait())
         try:
             await asyncio.wait([*loops, stopping], return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -178,7 +184,7 @@ class Bridge:
         if message.edited:
             self._later(self._commands.over(message.update_id))
         elif command is not None and command[0] in ("stop", "new"):
-            self._later(self._interrupt(message, chat, command[0]))
+            self._later(self._interrupt(message, chat.stop(), command[0]))
         elif command is not None:
             self._later(self._commands.handle(message))
         elif message.has_file and not message.text:
@@ -192,8 +198,10 @@ class Bridge:
         else:
             chat.receive(message)
 
-    async def _interrupt(self, message: Incoming, chat: Chat, command: str) -> None:
-        stopped = await chat.stop()
+    async def _interrupt(
+        self, message: Incoming, stopping: Coroutine[Any, Any, bool], command: str
+    ) -> None:
+        stopped = await stopping
         if command == "new":
             await self._commands.handle(message)
         elif stopped:
@@ -268,7 +276,7 @@ class Bridge:
         key = (item.chat_id, item.thread_id)
         if key not in self._chats:
             owed = partial(self._outbox.owed, item.chat_id)
-            self._chats[key] = Chat(self._answer, owed=owed)
+            self._chats[key] = Chat(self._answer, owed=owed, clock=self._clock)
         return self._chats[key]
 
     def _answer(self, batch: list[Incoming]) -> Answer:

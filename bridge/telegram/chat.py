@@ -1,20 +1,23 @@
 """One conversation partner: which message starts an answer, joins it, waits, or stops it.
 
-An answer starts at once. More text that comes before anything is visible joins it (people write one
-thought in two messages, and clients cut long pastes); later text waits for its turn. One chat never
-waits for another.
+An answer starts at once. More text within a second, before anything is visible, joins it (people
+write one thought in two messages, and clients cut long pastes); later text waits for its turn. One
+chat never waits for another.
 """
 
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
 
+from bridge.clock import Clock
 from bridge.errors import KittError
 from bridge.telegram.answer import Answer
 from bridge.telegram.gate import Incoming
 
 log = logging.getLogger(__name__)
+JOIN_WITHIN_S: Final = 1.0  # a restart costs what the model has done so far
 
 
 class Chat:
@@ -24,10 +27,12 @@ class Chat:
     """
 
     def __init__(
-        self, answer: Callable[[list[Incoming]], Answer], *, owed: Callable[[], None]
+        self, answer: Callable[[list[Incoming]], Answer], *, owed: Callable[[], None], clock: Clock
     ) -> None:
         self._answer = answer
         self._owed = owed
+        self._clock = clock
+        self._received_at = 0.0
         self._current: Answer | None = None
         self._task: asyncio.Task[None] | None = None
         self._batch: list[Incoming] = []
@@ -40,24 +45,36 @@ class Chat:
 
     def receive(self, message: Incoming) -> None:
         """Take a message; returns at once."""
+        now = self._clock.monotonic()
+        same_thought = now - self._received_at <= JOIN_WITHIN_S
+        self._received_at = now
         if self._task is None:
             self._start([message])
-        elif self._current is not None and self._current.can_restart:
+        elif same_thought and self._current is not None and self._current.can_restart:
             log.info("More text came before the answer was visible; it joins")
             self._abandon(self._task)
             self._start([*self._batch, message])
         else:
             self._waiting.append(message)
 
-    async def stop(self) -> bool:
-        """Interrupt the answer that is being made; False when there is none."""
-        task, current = self._task, self._current
+    def stop(self) -> Coroutine[Any, Any, bool]:
+        """Interrupt the answer that is being made, now: text that comes after this waits.
+
+        What must be awaited ends it; False when there is none.
+        """
+        task, current, self._current = self._task, self._current, None
+        if task is not None and current is not None:
+            self._abandon(task)
+        return self._stop(task, current)
+
+    async def _stop(self, task: asyncio.Task[None] | None, current: Answer | None) -> bool:
         if task is None or current is None:
             return False
-        self._abandon(task)
-        await asyncio.wait([task])
-        await current.stop()
-        self._over(task)
+        try:
+            await asyncio.wait([task])
+            await current.stop()
+        finally:
+            self._over(task)
         return True
 
     async def drain(self, timeout_s: float) -> None:

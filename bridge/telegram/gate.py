@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from telegram import Message, Update
 
+from bridge.models import clean_text
 from bridge.store import Tx
 
 QUOTE_CHARS_MAX: Final = 1_000
@@ -35,8 +36,8 @@ class Incoming:
         """The command and its arguments, or None. `/job@bot 12` is `job`, `12`."""
         if not self.text.startswith("/"):
             return None
-        word, _, rest = self.text.partition(" ")
-        return word[1:].partition("@")[0].lower(), rest.strip()
+        word = self.text.split(maxsplit=1)[0]
+        return word[1:].partition("@")[0].lower(), self.text[len(word) :].strip()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +65,7 @@ def read(update: Update) -> Incoming | Press | None:
         "update_id": update.update_id,
         "chat_id": str(chat.id),
         "user_id": str(user.id),
-        "name": (user.full_name or "")[:100],
+        "name": clean_text(user.full_name or "")[:100],
         "language": "nl" if (user.language_code or "").startswith("nl") else "en",
     }
     query = update.callback_query
@@ -84,7 +85,7 @@ def read(update: Update) -> Incoming | Press | None:
         **who,
         thread_id=received.message_thread_id or 0,
         message_id=received.message_id,
-        text=(received.text or received.caption or "").replace("\x00", ""),
+        text=clean_text(received.text or received.caption or ""),
         quote=_quote(received),
         has_file=received.text is None,
         edited=update.message is None,
@@ -100,8 +101,8 @@ def language_of_chat(tx: Tx, chat_id: str) -> str:
 def _quote(message: Message) -> str:
     """What "this" means in a reply: the quoted part, or the message replied to."""
     if message.quote is not None:
-        return message.quote.text[:QUOTE_CHARS_MAX]
+        return clean_text(message.quote.text)[:QUOTE_CHARS_MAX]
     replied = message.reply_to_message
     if replied is None:
         return ""
-    return (replied.text or replied.caption or "")[:QUOTE_CHARS_MAX]
+    return clean_text(replied.text or replied.caption or "")[:QUOTE_CHARS_MAX]

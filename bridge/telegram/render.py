@@ -92,7 +92,7 @@ def clean(text: str) -> str:
     """What may leave this process: no C0 controls but newline and tab, no lone surrogates."""
     if _SURROGATES.search(text):
         text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return CONTROLS.sub("", text.replace("\r\n", "\n"))
+    return CONTROLS.sub("", text)
 
 
 def utf16_length(text: str) -> int:

@@ -105,7 +105,7 @@ class Stream:
         next_typing = started + TYPING_AFTER_S
         while True:
             now = self._clock.monotonic()
-            enough = len(self.written) >= SHOW_CHARS and now - started >= TYPING_AFTER_S
+            enough = len(self.written.strip()) >= SHOW_CHARS and now - started >= TYPING_AFTER_S
             if enough or (self.written.strip() and now - started >= SHOW_AFTER_S):
                 return
             if now >= next_typing and now - started < TYPING_FOR_S:

@@ -462,6 +462,35 @@ async def test_a_cache_entry_lives_as_long_as_its_mark_says(
     assert gone[1] == 0
 
 
+async def test_an_hour_is_not_shortened_by_a_later_mark(
+    client: AsyncAnthropic, hands: Hands
+) -> None:
+    hour, minutes = {"type": "ephemeral", "ttl": "1h"}, {"type": "ephemeral", "ttl": "5m"}
+
+    await final(client, system="s" * 4000, cache_control=hour)
+    await final(client, system="s" * 4000, cache_control=minutes)
+    hands.now_s += 400
+    account = paid(await final(client, system="s" * 4000, cache_control=minutes))
+
+    assert account[1] > 1000
+
+
+async def test_a_longer_prompt_keeps_the_shorter_one_alive(
+    client: AsyncAnthropic, hands: Hands
+) -> None:
+    mark = {"type": "ephemeral"}
+    marked = [{"type": "text", "text": "s" * 4000, "cache_control": mark}]
+
+    await final(client, system=marked)
+    hands.now_s += 200
+    longer = paid(await final(client, system="s" * 4000, cache_control=mark))
+    hands.now_s += 200
+    again = paid(await final(client, system=marked))
+
+    assert longer[1] > 1000
+    assert again == (0, longer[1])
+
+
 async def test_writes_are_told_apart_by_their_ttl(client: AsyncAnthropic) -> None:
     hour = {"type": "ephemeral", "ttl": "1h"}
     system = [{"type": "text", "text": "s" * 4000, "cache_control": hour}]

@@ -102,9 +102,9 @@ OPEN = {"type": "object", "properties": {"a": {"type": "string"}}, "required": [
 CLOSED = {**OPEN, "additionalProperties": False}
 
 FIELDS: list[tuple[str, dict[str, Any], str]] = [
-    ("temperature", {"temperature": 1.0}, "temperature"),
-    ("top_p", {"top_p": 0.9}, "top_p"),
-    ("top_k", {"top_k": 5}, "top_k"),
+    ("temperature", {"temperature": 1.0}, "`temperature` is not supported on this version"),
+    ("top_p", {"top_p": 0.9}, "`top_p` is not supported on this version"),
+    ("top_k", {"top_k": 5}, "`top_k` is not supported on this version"),
     ("an unknown field", {"colour": "red"}, "colour: Extra inputs are not permitted"),
     ("a beta field", {"thread": {}}, "thread: Extra inputs are not permitted"),
     ("too many tokens", {"max_tokens": 128_001}, "128001 > 128000"),
@@ -611,7 +611,6 @@ async def test_another_spelling_of_the_same_prefix_is_accepted(thought: Thought)
     body["system"] = "You work."
     body["messages"][0] = {"role": "user", "content": "think about it"}
     body["messages"][1]["content"][1]["citations"] = None
-    del body["messages"][1]["content"][3]["caller"]
     body["cache_control"] = EPHEMERAL
 
     message = await send(thought.client, **body)
@@ -630,6 +629,7 @@ async def test_thinking_left_out_altogether_is_accepted(thought: Thought) -> Non
 
 async def test_thinking_of_another_model_is_left_out_silently(thought: Thought) -> None:
     thought.body["model"] = "claude-opus-5-5"
+    thought.body["system"] = "Work another way."
 
     message = await send(thought.client, **thought.body)
 
@@ -674,13 +674,30 @@ async def test_a_changed_thinking_text_is_refused(thought: Thought) -> None:
     assert sentence == "messages.1.content.0: Invalid `signature` in `thinking` block"
 
 
-async def test_a_changed_tool_input_before_later_thinking_is_refused(
-    emulator: ClaudeEmulator, thought: Thought
-) -> None:
+async def continued(emulator: ClaudeEmulator, thought: Thought) -> dict[str, Any]:
+    """The conversation one turn of thinking later."""
     emulator.script.when("think", Reply([Thinking("again"), Text("and on")]))
     body = thought.body
     body["messages"].append(model(*(await send(thought.client, **body))["content"]))
     body["messages"].append(user("go on"))
+    return body
+
+
+async def test_the_caller_of_a_call_may_be_left_out(
+    emulator: ClaudeEmulator, thought: Thought
+) -> None:
+    body = await continued(emulator, thought)
+    del body["messages"][1]["content"][3]["caller"]
+
+    message = await send(thought.client, **body)
+
+    assert message["content"] == [text("fine")]
+
+
+async def test_a_changed_tool_input_before_later_thinking_is_refused(
+    emulator: ClaudeEmulator, thought: Thought
+) -> None:
+    body = await continued(emulator, thought)
     body["messages"][1]["content"][3]["input"] = {"a": "é", "b": 1}
 
     sentence = await refusal(thought.client, **body)

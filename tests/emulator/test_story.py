@@ -238,6 +238,33 @@ def test_a_cancelled_job_is_confirmed() -> None:
     assert answered("annuleer taak 3", call, "ok") == "Taak 3 is geannuleerd."
 
 
+def test_an_answer_says_nothing_of_older_tool_results() -> None:
+    use = {"type": "tool_use", "id": "t1", "name": "list_jobs", "input": {"status": "active"}}
+    before: list[Json] = [
+        {"role": "user", "content": "status"},
+        {"role": "assistant", "content": [use]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t1"}]},
+        {"role": "assistant", "content": "Nothing is running at the moment."},
+    ]
+
+    assert said("hello", *before) == "Hello! What can I do for you?"
+
+
+def test_a_message_steered_into_a_turn_is_answered_with_the_result() -> None:
+    use = {"type": "tool_use", "id": "t1", "name": "list_jobs", "input": {"status": "active"}}
+    result = {"type": "tool_result", "tool_use_id": "t1", "content": "No jobs."}
+    steered = [result, {"type": "text", "text": "what is 2+2?"}]
+    messages = [
+        {"role": "user", "content": "status"},
+        {"role": "assistant", "content": [use]},
+        {"role": "user", "content": steered},
+    ]
+
+    blocks = story().reply(Request({"model": "m", "tools": MAIN, "messages": messages})).blocks
+
+    assert blocks == "Nothing is running at the moment.\n\nThat is 4."
+
+
 def test_a_failed_tool_is_admitted() -> None:
     call = ToolUse("cancel_job", {"job_id": 3})
 
