@@ -18,14 +18,17 @@ import time
 from pathlib import Path
 
 DOCS = Path(__file__).parent
-CHROMIUM = (
-    "chromium --headless --no-sandbox --disable-gpu --disable-quic --no-first-run --hide-scrollbars "
-    "--disable-background-networking --disable-component-update --disable-sync"
-).split()
+CHROMIUM = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
+# without these Chromium asks hosts of its own at every start
+CHROMIUM += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+CHROMIUM += ["--disable-quic", "--no-first-run"]
 PATIENCE_S = 90.0
-PAGE = """<meta charset="utf-8"><style>body{{margin:0;background:#14181f;color:#d7dde6;padding:20px 24px;
-font:14px/1.5 "DejaVu Sans Mono",monospace;white-space:pre-wrap}}b{{color:#fff}}i{{color:#7d8896;
-font-style:normal}}</style>{body}"""
+PAGE = """<meta charset="utf-8"><style>
+body{{margin:0;background:#14181f;color:#d7dde6;padding:20px 24px;white-space:pre-wrap;
+font:14px/1.5 "DejaVu Sans Mono",monospace}}
+b{{color:#fff}}
+i{{color:#7d8896;font-style:normal}}
+</style>{body}"""
 
 
 def main() -> int:
