@@ -7,10 +7,11 @@ import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, TypeVar
 
+from bridge import people
 from bridge.clock import Clock, stamp
-from bridge.deliveries import in_telegram
 from bridge.errors import JobRefused
 from bridge.models import Job, JobStatus, NewJob, short
 from bridge.process import prepare_folders
@@ -92,8 +93,8 @@ def _run(
     """A command on the queue: open the store, act, close."""
 
     def run(arguments: argparse.Namespace) -> int:
-        settings = Settings.load()
-        return asyncio.run(_with_queue(settings, lambda queue: action(queue, arguments)))
+        arguments.settings = Settings.load()
+        return asyncio.run(_with_queue(arguments.settings, lambda queue: action(queue, arguments)))
 
     return run
 
@@ -110,7 +111,7 @@ async def _with_queue(settings: Settings, act: Callable[[Queue], Awaitable[T]]) 
 async def _add(queue: Queue, arguments: argparse.Namespace) -> int:
     prompt = sys.stdin.read() if arguments.prompt == "-" else arguments.prompt
     new = NewJob(
-        chat_id=arguments.chat or await queue.store.read(_only_owner),
+        chat_id=arguments.chat or await queue.store.read(partial(_only_owner, arguments.settings)),
         prompt=prompt,
         kind=arguments.kind,
         data=arguments.data,
@@ -224,9 +225,9 @@ def _run_at(queue: Queue, arguments: argparse.Namespace) -> str | None:
     return stamp(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
 
 
-def _only_owner(tx: Tx) -> str:
-    owners = [str(row["user_id"]) for row in tx.all("owners")]
-    return owners[0] if len(owners) == 1 and in_telegram(owners[0]) else NOBODY
+def _only_owner(settings: Settings, tx: Tx) -> str:
+    owners = people.owners(tx, settings.owners)
+    return str(*owners) if len(owners) == 1 else NOBODY
 
 
 def _line(job: Job) -> str:

@@ -15,6 +15,7 @@ from bridge.queue import Queue
 from bridge.settings import Secret, Settings
 from bridge.store import Store
 
+BUSY_TIMEOUT_S: Final = 60.0  # a backup or a shell may hold the file; waiting loses nothing
 SLOT_WAIT_S: Final = 5.0  # a predecessor that is still ending
 
 
@@ -55,7 +56,12 @@ async def _guarded(
         CrashBackoff(settings.run_dir / f"{name}.crashes", clock) as backoff,
     ):
         await clock.sleep(backoff.pause_s)
-        store = await Store.open(settings.database, settings.run_dir, check=name == "bridge")
+        store = await Store.open(
+            settings.database,
+            settings.run_dir,
+            check=name == "bridge",
+            busy_timeout_s=BUSY_TIMEOUT_S,
+        )
         try:
             await program(settings, store, clock)
         finally:

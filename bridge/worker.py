@@ -159,7 +159,7 @@ class Worker:
 
     async def _run_job(self, job: Job) -> None:
         """One attempt. Whatever happens ends in a status, or the job was not ours any more."""
-        log.info("Job %d, attempt %d: %s", job.id, job.attempt, job.name)
+        log.info("Job %d, attempt %d", job.id, job.attempt)  # never what it is about
         try:
             await self._attempt(job)
             self._provider_waits.pop(job.id, None)

@@ -88,6 +88,7 @@ class Turn:
         self._history: list[Message] = []
         self._unsaved: list[Message] = []
         self._calls = 0
+        self._told_to_wrap_up = False
 
     async def run(self, opening: Message) -> Outcome:
         """Run to the end. Raises: ModelUnavailable, ModelRefused, TurnLimitReached, LeaseLost."""
@@ -116,7 +117,10 @@ class Turn:
             raise TurnLimitReached(
                 f"The turn used all of its {self._limits.calls_max} model calls."
             )
-        if self._calls == max(2, self._limits.calls_max * 4 // 5):
+        late = self._calls >= max(2, self._limits.calls_max * 4 // 5)
+        paused = self._history[-1].role == "assistant"  # goes back as it was, nothing after it
+        if late and not paused and not self._told_to_wrap_up:
+            self._told_to_wrap_up = True
             self._say(_user(WRAP_UP))
         request = Request(
             model=self._model_name,
@@ -290,22 +294,36 @@ class Turn:
         parts: list[str] = []
         for message in reversed(messages):
             if message.role == "assistant" and (not parts or message.stop_reason == "max_tokens"):
-                parts.append(_text_of(message))
+                text = _text_of(message)
+                parts.append("" if text == EMPTY and parts else text)
             elif message.role == "assistant" or _text_of(message) not in (CUT, WRAP_UP):
                 break
         return "".join(reversed(parts))
 
 
 def _to_message(reply: Reply) -> Message:
-    """A reply as it is stored: no empty message, no half tool call."""
+    """A reply as it is stored: no empty message, nothing the API would not take back."""
     content = reply.content
-    if reply.stop_reason != "tool_use":
-        content = [block for block in content if block.get("type") != "tool_use"]
+    if reply.stop_reason not in ("tool_use", "pause_turn"):
+        content = _whole(content)
     known = ("tool_use", "max_tokens", "pause_turn", "refusal")
     stop_reason = reply.stop_reason if reply.stop_reason in known else "end_turn"
     if stop_reason == "refusal" or not content:
         content = [{"type": "text", "text": reply.refusal or EMPTY}]
     return Message(role="assistant", content=content, stop_reason=stop_reason)
+
+
+def _whole(content: list[Block]) -> list[Block]:
+    """The blocks of a reply that broke off: no call without its result, no thought at the end."""
+    answered = {block.get("tool_use_id") for block in content}
+    kept = [
+        block
+        for block in content
+        if block.get("type") not in ("tool_use", "server_tool_use") or block["id"] in answered
+    ]
+    while kept and kept[-1].get("type") in ("thinking", "redacted_thinking"):
+        kept.pop()
+    return kept
 
 
 def _tool_uses(message: Message) -> list[Block]:

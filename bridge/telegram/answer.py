@@ -334,6 +334,8 @@ class _Watched:
 def with_quote(item: Incoming) -> str:
     """The person's words, after what they reply to."""
     said = conversation.without_tags(item.text)
+    if item.has_file:
+        said += "\n(A file is attached; you cannot open it yet. Say so.)"
     if not item.quote:
         return said
     return f"<kitt-quote>{conversation.without_tags(item.quote)}</kitt-quote>\n{said}"

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from bridge.agent.tool import ToolFailed
 from bridge.clock import Clock, moment, stamp
 from bridge.deliveries import from_row
 from bridge.models import Delivery, Job
@@ -25,6 +26,7 @@ from bridge.telegram.compose import Part
 from bridge.telegram.gate import language_of_chat
 from bridge.telegram.render import utf16_length
 from bridge.telegram.texts import say
+from bridge.tools.workspace import Workspace
 
 log = logging.getLogger(__name__)
 REPEATS_MAX: Final = 2  # of a message that may have arrived; a blind loop once made nine copies
@@ -142,7 +144,7 @@ class Outbox:
             await self._pause(state)
             return False  # still marked `sending`: it goes again, and says so
         except ChatMoved as error:
-            await self._move(delivery.chat_id, str(error.new_id))
+            await self._move(delivery, str(error.new_id))
             return True
         except Rejected as error:
             return await self._rejected(delivery, parts, error)
@@ -161,7 +163,7 @@ class Outbox:
             )
             return int(part["message_id"])
         if part["do"] in ("document", "photo"):
-            return await self._send_file(delivery, part)
+            return await self._send_file(delivery, part, doubtful=doubtful)
         if doubtful:
             part = _marked(part, await self._language(chat_id))
         return await self._api.send_text(
@@ -174,22 +176,33 @@ class Outbox:
             buttons=part.get("buttons"),
         )
 
-    async def _send_file(self, delivery: Delivery, part: Part) -> int:
+    async def _send_file(self, delivery: Delivery, part: Part, *, doubtful: bool) -> int:
         """A file of a job, or a text as a file; one that is gone is said to be gone."""
-        path = self._jobs_dir / str(part.get("job", "")) / part.get("path", "")
-        if "content" not in part and not await asyncio.to_thread(path.is_file):
-            language = await self._language(delivery.chat_id)
+        language = await self._language(delivery.chat_id)
+        try:
+            file = await asyncio.to_thread(self._file, part)
+        except ToolFailed as error:
+            log.warning("Delivery %d: %s", delivery.id, error)
             return await self._api.send_text(
-                delivery.chat_id, say(language, "file_missing", name=part["name"])
+                delivery.chat_id,
+                say(language, "file_missing", name=part["name"]),
+                thread_id=delivery.thread_id,
             )
+        mark = say(language, "repeated") + "\n" if doubtful else ""
         return await self._api.send_file(
             delivery.chat_id,
-            str(part["content"]).encode() if "content" in part else path,
+            file,
             name=part["name"],
-            caption=part.get("caption", "")[:1024],
+            caption=(mark + part.get("caption", ""))[:1024],
             thread_id=delivery.thread_id,
             photo=part["do"] == "photo",
         )
+
+    def _file(self, part: Part) -> Path | bytes:
+        """A text to send as a file, or a regular file inside its job's folder and nowhere else."""
+        if "content" in part:
+            return str(part["content"]).encode()
+        return Workspace(self._jobs_dir / str(part["job"])).resolve(part["path"])
 
     async def _parts(self, delivery: Delivery) -> list[Part]:
         """The parts of a delivery, rendered and kept before the first one is sent."""
@@ -267,6 +280,8 @@ class Outbox:
             "entities": {"entities": []},
         }
         change = changes.get(error.reason)
+        if part["do"] == "photo" and error.reason != "blocked":
+            change = {"do": "document"}  # a file that is no picture, or a very large one
         if change is not None and any(part.get(key) != value for key, value in change.items()):
             part.update(change)
         elif error.reason == "too_big":
@@ -292,8 +307,11 @@ class Outbox:
         await self._store.write(again, durable=False)
         return False
 
-    async def _move(self, old_id: str, new_id: str) -> None:
+    async def _move(self, delivery: Delivery, new_id: str) -> None:
+        old_id = delivery.chat_id
+
         def move(tx: Tx) -> None:
+            tx.run("delivery_waits", id=delivery.id, error=None)
             for statement in ("move_chat", "move_jobs"):
                 tx.run(statement, old_id=old_id, new_id=new_id)
             tx.wake("bridge")
