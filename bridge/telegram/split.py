@@ -158,13 +158,13 @@ class _Cutter:
         """The last place up to `window` that cuts no character, and if possible no link."""
         around = _around(self._whole, window)
         cut = around.offset if around and around.offset > start else window
-        while cut > start and self._cuts_character(start, cut):
+        while cut > start and (_is_mark(self._text[cut]) or self._cuts_character(start, cut)):
             cut -= 1
         return cut
 
     def _cuts_character(self, start: int, cut: int) -> bool:
         before, after = self._text[cut - 1], self._text[cut]
-        if before == _JOINER or _CONTINUING.match(after) or unicodedata.category(after)[0] == "M":
+        if before == _JOINER or _CONTINUING.match(after):
             return True
         if unicodedata.combining(before) == _VIRAMA:
             return after.isalpha()  # two consonants of an Indian script, drawn as one
@@ -172,6 +172,10 @@ class _Cutter:
             return False
         part = self._text[start:cut]
         return (len(part) - len(part.rstrip(_FLAG_LETTERS))) % 2 == 1
+
+
+def _is_mark(character: str) -> bool:
+    return unicodedata.category(character)[0] == "M"
 
 
 def _around(marks: Sequence[Entity], cut: int) -> Entity | None:

@@ -11,54 +11,16 @@ from hypothesis import strategies as st
 from bridge.telegram import markdown
 from bridge.telegram.render import Entity, Rendered, clean, plain, render, utf16_length, valid
 
-WORDS = "het is een rustige dag aan zee".split()
+WORDS = ["het", "was", "een", "rustige", "dag", "aan", "zee"]
 MARKS = [
-    *(
-        "*",
-        "**",
-        "_",
-        "__",
-        "~~",
-        "`",
-        "``",
-        "[",
-        "](http://a.nl/b)",
-        "![",
-        "<",
-        ">",
-        "&amp;",
-        "\\",
-    ),
-    *(
-        "\n",
-        "\n\n",
-        "  \n",
-        "    ",
-        "\t",
-        "- ",
-        "+ ",
-        "3. ",
-        "1) ",
-        "> ",
-        "# ",
-        "### ",
-        "---",
-        "***",
-    ),
-    *("- [ ] ", "- [x] ", "[mail](mailto:a@b.nl)", "<http://a.nl>", "&#13;", "&#0;", "\xa0"),
-    *("👨‍👩‍👧", "🇳🇱", "e\u0301", "\u200f", "שלום", "日本"),
+    *("*", "**", "_", "__", "~~", "`", "``", "[", "](http://a.nl/b)", "![", "<", ">", "\\"),
+    *("\n", "\n\n", "  \n", "    ", "\t", "- ", "+ ", "3. ", "1) ", "> ", "# ", "### "),
+    *("---", "***", "- [ ] ", "- [x] ", "[mail](mailto:a@b.nl)", "<http://a.nl>", "&amp;"),
+    *("&#13;", "&#0;", "\xa0", "👨‍👩‍👧", "🇳🇱", "e\u0301", "\u200f", "שלום", "日本"),
 ]
 BLOCKS = [
-    "```",
-    "```py\n",
-    "````",
-    "~~~",
-    "|",
-    "| a | b |\n|---|:-:|\n",
-    "\x00",
-    "\r",
-    "\ud83d",
-    "\ude00",
+    *("```", "```py\n", "````", "~~~", "|", "| a | b |\n|---|:-:|\n"),
+    *("\x00", "\r", "\ud83d", "\ude00"),
 ]
 any_text = st.text(st.characters(exclude_categories=()))  # surrogates too
 loose_markdown = st.lists(st.sampled_from(MARKS + WORDS + BLOCKS), max_size=40).map("".join)
@@ -183,7 +145,7 @@ def test_line_over_a_rule_is_no_heading() -> None:
 
 
 def test_definition_of_a_label_stays_visible() -> None:
-    assert render("[noot]: belangrijk").text == "[noot]: belangrijk"
+    assert render("a\n\n[noot]: belangrijk").text == "a\n\n[noot]: belangrijk"
 
 
 def test_fence_becomes_pre_with_its_language() -> None:
@@ -305,12 +267,12 @@ def test_bold_in_bold_is_one_bold() -> None:
 
 
 def test_style_is_cut_around_code() -> None:
-    assert marked(render("**_a `b` c_**")) == [
-        ("bold", "a"),
-        ("italic", "a"),
-        ("code", "b"),
-        ("bold", "c"),
-        ("italic", "c"),
+    assert marked(render("**a _b `c` d_**")) == [
+        ("bold", "a b"),
+        ("italic", "b"),
+        ("code", "c"),
+        ("italic", "d"),
+        ("bold", "d"),
     ]
 
 
@@ -319,7 +281,7 @@ def test_offsets_are_utf16_units() -> None:
 
 
 def test_entities_have_no_outer_whitespace() -> None:
-    assert marked(render("**\xa0a&nbsp;** b `` c  ``")) == [("bold", "a"), ("code", "c")]
+    assert marked(render("**&nbsp;a&nbsp;** b `` c  ``")) == [("bold", "a"), ("code", "c")]
 
 
 def test_offsets_follow_when_the_text_is_stripped() -> None:
@@ -381,14 +343,8 @@ def test_target_that_is_no_web_address_is_no_link(source: str, text: str) -> Non
     "words",
     [
         *("bank.nl", "https://bank.nl/login", "www.bank.nl", "ga naar (bank.nl)", "bank.nl@x"),
-        *(
-            "http://localhost",
-            "ba\u200bnk.nl",
-            "ｂａｎｋ.nl",
-            "**bank**.nl",
-            "e.nl.bank.nl",
-            "ëvil.nl",
-        ),
+        *("http://localhost", "ba\u200bnk.nl", "bank．nl", "**bank**.nl", "evil.nl.bank.nl"),
+        *("ëvil.nl", "evil.nl en bank.nl"),
     ],
 )
 def test_link_that_poses_as_another_shows_its_host(words: str) -> None:
@@ -409,6 +365,7 @@ def test_link_that_poses_as_another_shows_its_host(words: str) -> None:
         ("de handleiding", "https://bank.nl"),
         ("Node.js en index.html", "https://nodejs.org"),
         ("versie 2.10", "https://bank.nl"),
+        ("zie https://bank.nl.", "https://bank.nl"),
     ],
 )
 def test_honest_link_shows_no_host(words: str, target: str) -> None:
@@ -444,12 +401,16 @@ def test_image_that_cannot_be_linked_keeps_its_words() -> None:
         ("a **b", "a **b", []),
         ("List<String> en <div>", "List<String> en <div>", []),
         ("a || b || c", "a || b || c", []),
-        ("1. Stap\n   ```\n   ls -la\n   ```\n2. Klaar", "1. Stap\nls -la\n2. Klaar", [("pre", "ls -la")]),
+        ("1. a\n   ```\n   ls -la\n   ```\n2. b", "1. a\nls -la\n2. b", [("pre", "ls -la")]),
         ("- ```\n  x\n  ```", "•\nx", [("pre", "x")]),
         ("- > x", "•\nx", [("blockquote", "x")]),
         ("- # x\n- - y\n-", "• x\n•\n   • y\n•", [("bold", "x")]),
         ("````\n```py\nx\n```\n````", "```py\nx\n```", [("pre", "```py\nx\n```")]),
-        ("**a [b `c` _d_](https://e.nl) f**", "a b c d f", [("bold", "a b c d f"), ("text_link", "b c d"), ("italic", "d")]),
+        (
+            "**a [b `c` _d_](https://e.nl) f**",
+            "a b c d f",
+            [("bold", "a b c d f"), ("text_link", "b c d"), ("italic", "d")],
+        ),
         ("שלום **עולם**", "שלום עולם", [("bold", "עולם")]),
         ("👨‍👩‍👧‍👦 `👍🏽` **🇳🇱**", "👨‍👩‍👧‍👦 👍🏽 🇳🇱", [("code", "👍🏽"), ("bold", "🇳🇱")]),
         ("Wat ’s dat? ë € het_bestand_naam.py", "Wat ’s dat? ë € het_bestand_naam.py", []),
@@ -459,7 +420,7 @@ def test_image_that_cannot_be_linked_keeps_its_words() -> None:
         ("a&#13;b&#12;c&#0;d", "abc\ufffdd", []),
         ("\ud83d\ude00 \ud83d **\ude00**", "😀 \ufffd \ufffd", [("bold", "\ufffd")]),
         ("a\x00b\x1bc\r\nd", "abc\nd", []),
-        (">" * 30 + " diep", ">" * 30 + " diep", []),
+        ("**a**\n\n" + ">" * 30 + " diep", "**a**\n\n" + ">" * 30 + " diep", []),
         ("```", "```", []),
         ("  \n\t ", "", []),
         ("", "", []),
@@ -505,7 +466,7 @@ def test_entity_as_json_has_no_empty_fields() -> None:
     ],
 )
 def test_entities_apart_or_nested_are_valid(entities: list[Entity]) -> None:
-    assert valid(Rendered("0😀345678", tuple(entities[::-1])))
+    assert valid(Rendered("01234567😀", tuple(entities[::-1])))
 
 
 @pytest.mark.parametrize(
@@ -513,9 +474,9 @@ def test_entities_apart_or_nested_are_valid(entities: list[Entity]) -> None:
     [
         [Entity("bold", 0, 0)],
         [Entity("bold", -1, 2)],
-        [Entity("bold", 8, 2)],
-        [Entity("bold", 2, 1)],  # starts in the middle of the pair
-        [Entity("bold", 0, 2)],  # ends there
+        [Entity("bold", 8, 3)],
+        [Entity("bold", 9, 1)],  # starts in the middle of the pair
+        [Entity("bold", 0, 9)],  # ends there
         [Entity("bold", 0, 5), Entity("italic", 4, 4)],
         [Entity("pre", 0, 5), Entity("bold", 4, 1)],
         [Entity("bold", 0, 5), Entity("code", 4, 1)],
@@ -527,7 +488,7 @@ def test_entities_apart_or_nested_are_valid(entities: list[Entity]) -> None:
     ],
 )
 def test_entities_that_telegram_refuses_are_not_valid(entities: list[Entity]) -> None:
-    assert not valid(Rendered("0😀3456789"[:9], tuple(entities)))
+    assert not valid(Rendered("01234567😀", tuple(entities)))
 
 
 def test_text_with_a_lone_surrogate_is_not_valid() -> None:
@@ -546,18 +507,14 @@ def test_invalid_output_falls_back_to_plain_text(monkeypatch: pytest.MonkeyPatch
 def holds(source: str) -> None:
     """The promise of `render`."""
     rendered = render(source)
+    texts = [text for _, text in marked(rendered)]
+    code = tuple(text for kind, text in marked(rendered) if kind == "pre")
 
     assert valid(rendered)
     assert rendered.text == clean(rendered.text)
-    at_start = {
-        kind
-        for kind, entity in zip(marked(rendered), rendered.entities, strict=True)
-        if entity.offset == 0
-    }
-    for kind, text in marked(rendered):
+    for text in [rendered.text, *texts]:
         assert text == text.rstrip()
-        assert text == text.lstrip() or kind == "pre" or ("pre", text) in marked(rendered)
-    assert rendered.text == rendered.text.strip() or at_start
+        assert text == text.lstrip() or text.startswith(code)
 
 
 @settings(max_examples=300, deadline=None)
@@ -602,14 +559,15 @@ def test_the_parser_is_built_once() -> None:
     assert markdown._parser() is markdown._parser()
 
 
+@pytest.mark.skipif(sys.gettrace() is not None, reason="a tracer takes most of the time")
 def test_an_answer_of_4_kb_is_rendered_within_15_ms() -> None:
     answer = (DOCUMENT * 4)[:4096]
     render(answer)
     took_s = []
 
     for _ in range(20):
-        started = time.perf_counter()
+        started = time.process_time()
         render(answer)
-        took_s.append(time.perf_counter() - started)
+        took_s.append(time.process_time() - started)
 
     assert min(took_s) < 0.015
