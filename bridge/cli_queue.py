@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from bridge import people
 from bridge.clock import Clock, stamp
 from bridge.errors import JobRefused
-from bridge.models import Job, JobStatus, NewJob, short
+from bridge.models import Job, JobStatus, NewJob, clean_text, short
 from bridge.process import prepare_folders
 from bridge.queue import Queue
 from bridge.settings import Settings
@@ -33,19 +33,36 @@ def add_queue_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPa
     actions = queue.add_subparsers(title="commands", metavar="COMMAND", required=True)
     add = actions.add_parser("add", help="add a job; prints its number")
     add.add_argument("prompt", help="what is to be done; - reads it from standard input")
-    add.add_argument("--chat", metavar="ID", help="who is told (the only owner, else nobody)")
-    add.add_argument("--kind", default="other", metavar="K", help="kind of job (other)")
-    add.add_argument("--data", metavar="JSON", help="data for the kind")
-    add.add_argument("--priority", type=int, default=0, metavar="N", help="higher runs first (0)")
-    add.add_argument("--in", dest="in_s", type=float, metavar="SECONDS", help="not before then")
-    add.add_argument("--at", metavar="TIME", help="not before, e.g. 2026-12-01T07:30+01:00 (UTC)")
-    add.add_argument("--after", type=int, action="append", default=[], metavar="JOB")
-    add.add_argument("--key", metavar="KEY", help="one live job per key; returns the existing one")
+    add.add_argument(
+        "--chat", type=clean_text, metavar="ID", help="who is told (the only owner, else nobody)"
+    )
+    add.add_argument("--kind", type=clean_text, default="other", metavar="K", help="kind (other)")
+    add.add_argument("--data", type=clean_text, metavar="JSON", help="data for the kind")
+    add.add_argument(
+        "--priority", type=_whole, default=0, metavar="N", help="higher runs first (0)"
+    )
+    when = add.add_mutually_exclusive_group()
+    when.add_argument("--in", dest="in_s", type=float, metavar="SECONDS", help="not before then")
+    when.add_argument("--at", metavar="TIME", help="not before, e.g. 2026-12-01T07:30+01:00 (UTC)")
+    add.add_argument(
+        "--after",
+        type=int,
+        action="append",
+        default=[],
+        metavar="JOB",
+        help="when that one is done",
+    )
+    add.add_argument(
+        "--key",
+        type=clean_text,
+        metavar="KEY",
+        help="one live job per key; prints the one there is",
+    )
     add.set_defaults(action=_run(_add))
     listing = actions.add_parser("list", help="newest first")
     listing.add_argument("--status", choices=[str(s) for s in JobStatus], help="only these")
-    listing.add_argument("--chat", metavar="ID", help="only of this chat")
-    listing.add_argument("--limit", type=int, default=20, metavar="N", help="at most (20)")
+    listing.add_argument("--chat", type=clean_text, metavar="ID", help="only of this chat")
+    listing.add_argument("--limit", type=_whole, default=20, metavar="N", help="at most (20)")
     listing.set_defaults(action=_run(_list))
     for name, action, text in (
         ("show", _show, "everything about one job"),
@@ -218,11 +235,22 @@ def _run_at(queue: Queue, arguments: argparse.Namespace) -> str | None:
         return None
     try:
         moment = datetime.fromisoformat(arguments.at)
-    except ValueError:
+        return stamp(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+    except (ValueError, OverflowError):  # the last and first hours of all time have no UTC
         raise JobRefused(
             f"--at takes a time such as 2026-12-01T07:30+01:00; got {arguments.at!r}."
         ) from None
-    return stamp(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+
+
+def _whole(text: str) -> int:
+    """A number the database can hold and a person may mean."""
+    try:
+        number = int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+    if abs(number) >= 10**9:
+        raise argparse.ArgumentTypeError(f"{text} is too large")
+    return number
 
 
 def _only_owner(settings: Settings, tx: Tx) -> str:

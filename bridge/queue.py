@@ -222,18 +222,19 @@ class Queue:
         tx.wake("bridge")
         return failed
 
-    async def give_back(self, job: Job, *, wait_s: float = 0.0, step: str = "") -> None:
+    async def give_back(self, job: Job, *, wait_s: float = 0.0, step: str | None = None) -> None:
         """Return a job that could not be worked on now; no failure is counted.
 
         A draining worker gives it back at once, a worker whose provider is away after `wait_s`.
+        Without `step` it keeps showing the last one that was reported.
         """
-        step = clean_text(step)[:200]
+        text = None if step is None else clean_text(step)[:200]
 
         def back(tx: Tx) -> None:
             run_at = stamp(self.clock.now() + timedelta(seconds=wait_s)) if wait_s else None
             status = JobStatus.SCHEDULED if wait_s else JobStatus.PENDING
-            if tx.run("give_back_job", **_fence(job), status=status, run_at=run_at, step=step):
-                record.note(tx, job, "given back", step, now=self._now())
+            if tx.run("give_back_job", **_fence(job), status=status, run_at=run_at, step=text):
+                record.note(tx, job, "given back", text or "", now=self._now())
                 tx.wake("worker")
                 tx.wake("bridge")
 

@@ -305,7 +305,7 @@ def _translated(path: Path) -> Iterator[None]:
 
 
 def _sentence(path: Path, error: Exception) -> KittError:
-    text = str(error)
+    text = " ".join(str(error).split())  # a verdict on damage may have several lines
     if isinstance(error, sqlite3.IntegrityError | sqlite3.ProgrammingError):
         raise error  # the programmer's, not the user's
     if "locked" in text or "busy" in text:

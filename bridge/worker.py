@@ -151,6 +151,7 @@ class Worker:
         deadline = self._clock.monotonic() + DRAIN_S
         while self._running and self._clock.monotonic() < deadline:
             await self._upkeep()
+            self._stop_lost(await self._queue.held(self.worker_id))
             await asyncio.wait(self._running.values(), timeout=BUSY_LOOK_S)
         late = list(self._running.values())
         for task in late:
@@ -167,7 +168,7 @@ class Worker:
             log.warning("%s Its work is dropped.", error)
         except asyncio.CancelledError:
             if self._draining:
-                await self._queue.give_back(job, step=job.step)
+                await self._queue.give_back(job)
         except ModelUnavailable as error:
             await self._wait_for_provider(job, error)
         except ModelRefused as error:
@@ -191,7 +192,7 @@ class Worker:
         self._provider_waits[job.id] = waits + 1
         wait_s = error.retry_after_s or min(PROVIDER_WAIT_MAX_S, 2.0 * 2**waits)
         log.warning("Job %d waits %.0f s for the model provider: %s", job.id, wait_s, error)
-        await self._queue.give_back(job, wait_s=wait_s, step=job.step)
+        await self._queue.give_back(job, wait_s=wait_s)
 
     async def _attempt(self, job: Job) -> None:
         """The agent's turn for a job, with the tools of a worker."""

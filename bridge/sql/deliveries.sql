@@ -57,8 +57,10 @@ UPDATE jobs SET chat_id = :new_id WHERE chat_id = :old_id
 SELECT status, count(*) AS deliveries FROM deliveries GROUP BY status
 
 -- name: insert_card
--- The message that shows a job; a second one replaces it.
-INSERT INTO cards (job_id, message_id, shown, final) VALUES (:job_id, :message_id, :shown, :final)
+-- The message that shows a job; a second one replaces it. Final only if the job still has ended.
+INSERT INTO cards (job_id, message_id, shown, final)
+SELECT id, :message_id, :shown, :final AND status IN ('done','failed','cancelled')
+  FROM jobs WHERE id = :job_id
 ON CONFLICT (job_id) DO UPDATE SET message_id = excluded.message_id, shown = excluded.shown,
                                    final = excluded.final
 
@@ -72,8 +74,10 @@ SELECT cards.message_id, cards.shown, jobs.* FROM cards JOIN jobs ON jobs.id = c
 SELECT message_id, shown, final FROM cards WHERE job_id = :job_id
 
 -- name: card_shown
--- What Telegram shows now.
-UPDATE cards SET shown = :shown, final = :final WHERE job_id = :job_id
+-- What Telegram shows now; a job that has moved on meanwhile keeps its card open.
+UPDATE cards SET shown = :shown,
+       final = :final AND :status = (SELECT status FROM jobs WHERE id = :job_id)
+ WHERE job_id = :job_id
 
 -- name: reopen_card
 -- The job runs again, so its card lives again.

@@ -96,8 +96,8 @@ RETURNING *
 
 -- name: give_back_job
 -- A draining worker returns the job: pending again (or at run_at), and no failure counted. Fenced.
-UPDATE jobs SET status = :status, run_at = :run_at, step = :step, worker_id = NULL,
-                lease_until = NULL
+UPDATE jobs SET status = :status, run_at = :run_at, step = coalesce(:step, step),
+                worker_id = NULL, lease_until = NULL
  WHERE id = :id AND worker_id = :worker_id AND attempt = :attempt AND status = 'running'
 
 -- name: orphans

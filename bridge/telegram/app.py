@@ -187,7 +187,7 @@ class Bridge:
             self._later(self._interrupt(message, chat.stop(), command[0]))
         elif command is not None:
             self._later(self._commands.handle(message))
-        elif message.has_file and not message.text:
+        elif not message.text.strip():
             self._later(self._commands.say(message, "no_files_yet"))
         elif len(message.text) > PROMPT_CHARS_MAX:
             self._later(

@@ -138,7 +138,10 @@ class Cards:
 
     async def _shown(self, job: Job, text: str, *, final: bool) -> None:
         await self._store.write(
-            lambda tx: tx.run("card_shown", job_id=job.id, shown=text, final=final), durable=False
+            lambda tx: tx.run(
+                "card_shown", job_id=job.id, shown=text, final=final, status=job.status
+            ),
+            durable=False,
         )
         if final:
             self._edited_at.pop(job.id, None)

@@ -79,6 +79,8 @@ class Commands:
                 parts = self._details(tx, press, job_id)
             except JobNotFound:
                 return say(press.language, "no_job", id=job_id)
+            except JobRefused as error:
+                return str(error)
             self._owe(tx, press, parts)
             return ""
 
@@ -225,6 +227,8 @@ class Commands:
             return act(int(digits))
         except JobNotFound:
             return [compose.plain_part(say(message.language, "no_job", id=digits[:20]))]
+        except JobRefused as error:
+            return [compose.plain_part(str(error))]
 
     def _cancel_text(self, tx: Tx, to: Incoming | Press, job_id: int) -> str:
         before = self.queue.find(tx, job_id, chat_id=to.chat_id).status

@@ -26,6 +26,7 @@ def text_parts(
     markdown: str, *, language: str, file_name: str, reply_to: int | None = None
 ) -> list[Part]:
     """A Markdown text as messages: only the last one rings."""
+    markdown = markdown if markdown.strip() else "…"  # Telegram takes no empty message or file
     pieces = (
         split(render(markdown), limit=TEXT_UNITS_MAX) if len(markdown) <= INLINE_CHARS_MAX else []
     )

@@ -173,7 +173,7 @@ def _by_id(name: str, description: str, act: Callable[[Tx, Input], str]) -> Tool
     def commit(tx: Tx, given: Input) -> str:
         try:
             return act(tx, given)
-        except JobNotFound as error:
+        except (JobNotFound, JobRefused) as error:
             raise ToolFailed(str(error)) from None
 
     properties: dict[str, dict[str, Any]] = {"job_id": {"type": "integer"}}
@@ -190,7 +190,8 @@ def _get(queue: Queue, origin: Origin) -> Callable[[Tx, Input], str]:
     def get(tx: Tx, given: Input) -> str:
         job = queue.find(tx, given["job_id"], chat_id=origin.chat_id)
         files = [row["name"] for row in tx.all("files_of", job_id=job.id)]
-        steps = [row["message"] for row in tx.all("events_of", job_id=job.id) if row["message"]]
+        events = tx.all("events_of", job_id=job.id)
+        steps = [row["message"] for row in events if row["event"] == "progress"]
         lines = [_line(job), f"Request: {short(job.prompt, 1_000)}"]
         lines += [f"Steps: {'; '.join(steps[-10:])}"] if steps else []
         lines += [f"Files: {', '.join(files)}"] if files else []
