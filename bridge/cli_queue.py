@@ -204,7 +204,7 @@ async def _monitor(queue: Queue, arguments: argparse.Namespace) -> int:
 
 async def _summary(queue: Queue) -> dict[str, Any]:
     def look(tx: Tx) -> dict[str, Any]:
-        found = {row["status"]: row["jobs"] for row in tx.all("count_by_status", chat_id=None)}
+        found = {row["status"]: row["jobs"] for row in tx.all("count_by_status")}
         running = [
             {
                 "id": row["id"],

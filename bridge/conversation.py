@@ -79,7 +79,7 @@ def trim(tx: Tx, conversation: str, *, keep: int) -> None:
     for index in range(len(messages) - keep, 0, -1):
         message = messages[index]
         starts = message.role == "user" and message.content[0].get("type") != "tool_result"
-        if starts and messages[index - 1].role == "assistant":
+        if starts and messages[index - 1].stop_reason != "tool_use":
             tx.run("trim_conversation", conversation=conversation, first_id=messages[index - 1].id)
             return
 

@@ -48,7 +48,7 @@ sources with links.
 
 SKILL_BYTES_MAX: Final = 100_000  # about 25k tokens; more belongs in files beside it
 NAME_PATTERN: Final = r"[a-z0-9]+(?:-[a-z0-9]+)*"
-# What a skill may say about itself, and the most characters (agent reference §7: the open format).
+# What a skill may say about itself, and the most characters (the open format).
 KEYS: Final = {
     "name": 64,
     "description": 1_024,

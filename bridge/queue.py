@@ -181,13 +181,8 @@ class Queue:
 
     def attach(self, tx: Tx, job: Job, file: Artifact) -> None:
         """Give the user a file of this job, with its result."""
-        tx.run(
-            "insert_file",
-            job_id=job.id,
-            path=file.path,
-            name=clean_text(file.name),
-            caption=clean_text(file.caption),
-        )
+        name, caption = clean_text(file.name), clean_text(file.caption)
+        tx.run("insert_file", job_id=job.id, path=file.path, name=name, caption=caption)
 
     async def fail(self, job: Job, error: str, *, again: bool = True) -> Job:
         """An attempt failed: scheduled again with backoff, or failed for good. Raises: LeaseLost.
@@ -300,11 +295,14 @@ class Queue:
             return [Job.from_row(row) for row in rows]
 
         def take_back(tx: Tx) -> list[Job]:
+            for row in tx.all("stranded"):
+                self._unstrand(tx, row["id"], in_vain=bool(row["in_vain"]))
             return [rescued for job in orphans(tx) if (rescued := self._rescue(tx, job))]
 
-        if not await self.store.read(orphans):
-            return []
-        return await self.store.write(take_back)
+        def look(tx: Tx) -> bool:
+            return bool(orphans(tx) or tx.all("stranded"))
+
+        return await self.store.write(take_back) if await self.store.read(look) else []
 
     async def get(self, job_id: int, *, chat_id: str | None = None) -> Job:
         """One job. Raises: JobNotFound, also when it belongs to another chat."""
@@ -326,6 +324,14 @@ class Queue:
     async def next_run_at(self) -> str | None:
         """Stamp of the next scheduled job, or None."""
         return await self.store.read(lambda tx: tx.value("next_run_at"))
+
+    def _unstrand(self, tx: Tx, job_id: int, *, in_vain: bool) -> None:
+        """A parent was ended by hand: its dependants end or go on as if we had ended it."""
+        if in_vain:
+            self.cancel_in(tx, job_id, chat_id=None)
+        else:
+            tx.run("unblock_job", id=job_id, now=self._now())
+            tx.wake("worker")
 
     def _rescue(self, tx: Tx, job: Job) -> Job | None:
         dead = job.failures + 1 >= job.max_attempts
@@ -377,8 +383,8 @@ def list_jobs(
 ) -> list[Job]:
     """Jobs, newest first, inside the caller's transaction."""
     rows = tx.all(
-        "jobs_of",
-        chat_id=chat_id,
+        "all_jobs" if chat_id is None else "jobs_of",
+        **({} if chat_id is None else {"chat_id": chat_id}),
         statuses=json.dumps([str(status) for status in statuses]),
         limit=limit,
         offset=offset,

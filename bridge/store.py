@@ -3,7 +3,7 @@
 Every write is one function that runs whole in the connection's own thread, between
 `BEGIN IMMEDIATE` and `COMMIT`, behind a gate: a blocking `flock` beside the file. SQLite's own busy
 handler is not fair and lets a process starve for up to two seconds behind busy writers; the gate
-hands the lock over in the kernel (queue-peers A6: worst wait 735 ms → 32 ms). It also keeps a
+hands the lock over in the kernel (measured: worst wait 735 ms → 32 ms). It also keeps a
 checkpoint from running beside a commit, which SQLite before 3.51.3 can turn into corruption.
 Statements live in sql/, by name; no other module holds SQL.
 """
@@ -289,7 +289,7 @@ async def _connect(path: Path, *, mode: str, timeout_s: float) -> aiosqlite.Conn
 async def _in_thread(connection: aiosqlite.Connection, fn: Callable[..., T], *values: Any) -> T:
     """One hop to the connection's thread for a whole function.
 
-    aiosqlite's public calls cost a hop each for execute, fetch and commit (queue-peers A1: 0.09 of
+    aiosqlite's public calls cost a hop each for execute, fetch and commit (measured: 0.09 of
     sqlite3's rate), and an `await` between BEGIN and COMMIT would let other tasks in.
     """
     return cast(T, await connection._execute(fn, *values))  # type: ignore[no-untyped-call]

@@ -2,7 +2,7 @@
 
 A process that waits binds `<name>.sock` in the run folder; whoever commits something for it sends
 one byte. A datagram costs nothing while idle and cannot come before the commit it announces
-(queue-peers: a watcher of the WAL file misses nearly every durable commit). It is a hint, never
+(measured: a watcher of the WAL file misses nearly every durable commit). It is a hint, never
 the truth: every waiter also looks by itself now and then.
 """
 

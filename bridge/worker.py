@@ -19,7 +19,7 @@ from typing import Any, Final
 from bridge.agent.loop import Limits, Outcome, Turn
 from bridge.agent.model import Model, server_tools
 from bridge.agent.tool import Tool
-from bridge.clock import Clock, moment
+from bridge.clock import Clock, moment, stamp
 from bridge.conversation import Message, job_conversation
 from bridge.errors import (
     LeaseLost,
@@ -102,19 +102,22 @@ class Worker:
         await self._give_back()
 
     def _is_due(self, due: str | None) -> bool:
-        return due is not None and moment(due) <= self._clock.now()
+        return due is not None and due <= stamp(self._clock.now())
 
     def _look_s(self, due: str | None) -> float:
         """How long to sleep at most."""
         look_s = BUSY_LOOK_S if self._running else IDLE_LOOK_S
-        if due is None:
+        if due is None or len(self._running) >= self._concurrency:
             return look_s
-        return min(look_s, max(0.001, (moment(due) - self._clock.now()).total_seconds()))
+        try:
+            due_s = (moment(due) - self._clock.now()).total_seconds()
+        except ValueError:  # written by hand
+            return look_s
+        return min(look_s, max(0.001, due_s))
 
     async def _take(self) -> None:
         """Stop what is no longer ours, then fill the free places."""
-        if self._running:
-            self._stop_lost(await self._queue.held(self.worker_id))
+        await self._compare(await self._queue.held(self.worker_id))
         while len(self._running) < self._concurrency and not self._draining:
             job = await self._queue.claim(self.worker_id)
             if job is None:
@@ -124,35 +127,45 @@ class Worker:
             self._running[key] = task
             task.add_done_callback(partial(self._over, key))
 
-    def _over(self, key: tuple[int, int], _task: asyncio.Task[None]) -> None:
+    def _over(self, key: tuple[int, int], task: asyncio.Task[None]) -> None:
         del self._running[key]
+        if not task.cancelled() and task.exception() is not None:
+            log.error("The end of job %d could not be written: %s", key[0], task.exception())
         self._queue.store.wake.notify()  # there is a free place
 
     async def _upkeep(self) -> None:
         """Extend our leases; take back the jobs of workers that are gone."""
         now = self._clock.monotonic()
         if self._running and now >= self._beat_at:
-            self._stop_lost(await self._queue.heartbeat(self.worker_id))
+            await self._compare(await self._queue.heartbeat(self.worker_id))
             self._beat_at = now + self._queue.lease_s / 3
         if now >= self._rescue_at:
             for job in await self._queue.rescue(self.worker_id):
                 log.warning("Job %d is taken back from %s", job.id, job.worker_id or "its worker")
             self._rescue_at = now + self._queue.lease_s / 2
 
-    def _stop_lost(self, held: set[tuple[int, int]]) -> None:
+    async def _compare(self, held: set[tuple[int, int]]) -> None:
+        """Stop what we run and no longer hold; return what we hold and do not run."""
         for key, task in self._running.items():
             if key not in held:
-                log.info("Job %d (attempt %d) is no longer ours; it stops", *key)
                 task.cancel()
+        for job_id, attempt in held - self._running.keys():  # its end could not be written
+            job = await self._queue.get(job_id)
+            if job.attempt == attempt and (job_id, attempt) not in self._running:
+                await self._queue.give_back(job)
 
     async def _give_back(self) -> None:
         """Let jobs finish for a while; cancel the rest, which return themselves."""
         log.info("Draining: %d jobs are running", len(self._running))
         deadline = self._clock.monotonic() + DRAIN_S
         while self._running and self._clock.monotonic() < deadline:
-            await self._upkeep()
-            self._stop_lost(await self._queue.held(self.worker_id))
-            await asyncio.wait(self._running.values(), timeout=BUSY_LOOK_S)
+            try:
+                await self._upkeep()
+                await self._compare(await self._queue.held(self.worker_id))
+            except TryLater as error:
+                log.warning("%s", error)
+            if self._running:
+                await asyncio.wait(self._running.values(), timeout=BUSY_LOOK_S)
         late = list(self._running.values())
         for task in late:
             task.cancel()
@@ -189,7 +202,7 @@ class Worker:
     async def _wait_for_provider(self, job: Job, error: ModelUnavailable) -> None:
         """Not the job's fault: it waits in the queue, visibly, without using up an attempt."""
         waits = self._provider_waits.get(job.id, 0)
-        self._provider_waits[job.id] = waits + 1
+        self._provider_waits[job.id] = min(waits + 1, 6)
         wait_s = error.retry_after_s or min(PROVIDER_WAIT_MAX_S, 2.0 * 2**waits)
         log.warning("Job %d waits %.0f s for the model provider: %s", job.id, wait_s, error)
         await self._queue.give_back(job, wait_s=wait_s)
@@ -225,8 +238,9 @@ class Worker:
             guard=lambda tx: self._queue.require(tx, job),
             on_end=end,
         )
-        prompt = {"type": "text", "text": job.prompt}
-        await turn.run(Message(role="user", content=[prompt], source=name))
+        text = f"{job.prompt}\n\nData:\n{job.data}" if job.data else job.prompt
+        opening = Message(role="user", content=[{"type": "text", "text": text}], source=name)
+        await turn.run([opening])
 
     async def _frozen(self, name: str, tools: list[Tool]) -> dict[str, Any]:
         """System prompt and tools as the job's first attempt had them: history depends on them."""

@@ -6,16 +6,18 @@ missing: a test claims and finishes jobs itself, through the queue.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from fakes import shell
+from fakes import FakeClock, shell
 from waiting import until
 
 from bridge.agent.model import AnthropicModel
-from bridge.clock import Clock
+from bridge.clock import Clock, stamp
+from bridge.deliveries import owe
 from bridge.emulator.claude import ClaudeEmulator
 from bridge.emulator.claude_log import Record
 from bridge.emulator.telegram import TelegramEmulator
@@ -24,9 +26,15 @@ from bridge.models import Job
 from bridge.queue import Queue
 from bridge.settings import Secret, Settings
 from bridge.store import Store
+from bridge.telegram.api import Api
 from bridge.telegram.app import Bridge
+from bridge.telegram.budget import Budget
+from bridge.telegram.buttons import Signer
+from bridge.telegram.compose import plain_part
+from bridge.telegram.outbox import Outbox
 
 CHAT: Final = 7  # a private chat has the id of its one person
+OTHER: Final = 8
 CURSOR: Final = "▌"
 WORKER: Final = "w1:1:a"
 
@@ -53,8 +61,8 @@ class House:
         """Change settings before the start."""
         self.settings = replace(self.settings, **changes)
 
-    async def start(self) -> None:
-        """Open the database and run the bridge until it waits for updates."""
+    async def start(self, *, wait: bool = True) -> None:
+        """Open the database and run the bridge, by default until it waits for updates."""
         self.settings.memory.mkdir(parents=True, exist_ok=True)
         self.store = await Store.open(self.settings.database, self.settings.run_dir)
         self.queue = Queue(store=self.store, clock=self.clock, jitter=lambda: 0.0)
@@ -65,7 +73,8 @@ class House:
             settings=self.settings, store=self.store, model=self._model, clock=self.clock
         )
         self.running = asyncio.create_task(self._bridge.run())
-        await self.telegram.wait_for(lambda e: e.updates.polled)
+        if wait:
+            await self.telegram.wait_for(lambda e: e.updates.polled)
 
     async def stop(self) -> None:
         """End in good order."""
@@ -168,12 +177,13 @@ class Person:
         message = {"message_id": 900_001, "date": 1, "chat": chat, "from": user, "text": text}
         self.telegram.push_update({"message": message})
 
-    def press_raw(self, data: str, *, query_id: str = "77") -> None:
+    def press_raw(self, data: str, **update: Any) -> None:
         """A press with any data, as a client that was tampered with could send it."""
         self.telegram.open_chat(self.chat_id)
         user = {"id": self.chat_id, "is_bot": False, "first_name": "Sam", "language_code": "en"}
-        query = {"id": query_id, "from": user, "chat_instance": "1", "data": data}
-        self.telegram.push_update({"callback_query": query | {"message": self._old_message()}})
+        query = {"id": "77", "from": user, "chat_instance": "1", "data": data}
+        query["message"] = self._old_message()
+        self.telegram.push_update({**update, "callback_query": query})
 
     def _old_message(self) -> dict[str, Any]:
         chat = {"id": self.chat_id, "type": "private", "first_name": "Sam"}
@@ -196,6 +206,100 @@ class Person:
                 None,
             )
         )
+
+
+class Desk:
+    """An outbox and what it sends from and to; its clock stands still until the test moves it."""
+
+    def __init__(self, store: Store, memory: Path, telegram: TelegramEmulator, clock: FakeClock):
+        self.store = store
+        self.clock = clock
+        self.telegram = telegram
+        self.path = memory / "kitt.db"
+        self.jobs_dir = memory / "jobs"
+        self.base_url = telegram.base_url
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        self.api = Api(
+            token=self.telegram.token,
+            base_url=self.base_url,
+            base_file_url=self.telegram.base_file_url,
+        )
+        await self.api.open()
+        self.outbox = Outbox(
+            store=self.store,
+            api=self.api,
+            budget=Budget(self.clock),
+            signer=Signer(self.telegram.token),
+            clock=self.clock,
+            jobs_dir=self.jobs_dir,
+        )
+        self._tasks.append(asyncio.create_task(self.outbox.run()))
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        await self.outbox.drain(0)
+        await self.api.close()
+
+    async def owe(self, *parts: dict[str, Any], chat_id: int = CHAT, kind: str = "reply") -> None:
+        """Owe a chat these parts, in one delivery."""
+        await self.store.write(
+            lambda tx: owe(
+                tx,
+                chat_id=str(chat_id),
+                thread_id=0,
+                kind=kind,
+                payload={"parts": list(parts)},
+                now=stamp(self.clock.now()),
+            )
+        )
+        if hasattr(self, "outbox"):
+            self.outbox.notice()
+
+    async def tell(self, text: str, chat_id: int = CHAT) -> None:
+        await self.owe(plain_part(text), chat_id=chat_id)
+
+    async def in_time(self, condition: Callable[[], object], seconds: float = 1_000) -> float:
+        """Let time pass until it is so; how many seconds passed. No more than `seconds` may."""
+        started = self.clock.monotonic()
+        end = started + seconds
+
+        def step() -> object:
+            if met := condition():
+                return met
+            if self.clock.sleeping and self.clock.monotonic() + self.clock.sleeping[0] <= end:
+                self.clock.advance(self.clock.sleeping[0] + 1e-6)
+            return None
+
+        await until(step)
+        return self.clock.monotonic() - started
+
+    async def over(self) -> None:
+        """Nothing is owed any more."""
+        await self.in_time(lambda: not self.rows("status IN ('ready', 'sending')"))
+
+    def rows(self, where: str = "1") -> list[dict[str, Any]]:
+        return shell(self.path, f"SELECT * FROM deliveries WHERE {where} ORDER BY id")
+
+    def messages(self, chat_id: int = CHAT) -> list[ChatMessage]:
+        return [message for message in self.telegram.messages(chat_id) if message.from_bot]
+
+    def texts(self, chat_id: int = CHAT) -> list[str]:
+        return [message.text for message in self.messages(chat_id)]
+
+    def calls(self, method: str = "sendMessage") -> int:
+        return len(self.telegram.calls(method))
+
+
+@pytest.fixture(autouse=True)
+def without_certificates(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Plain HTTP needs none, and loading them takes most of the time of a test."""
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
 
 
 @pytest.fixture
@@ -244,3 +348,15 @@ def chat(house: House) -> Person:
 def dutch(house: House) -> Person:
     """The owner, in chat 7, in Dutch."""
     return Person(house, language="nl")
+
+
+@pytest.fixture
+async def desk(
+    store: Store, memory: Path, telegram: TelegramEmulator, clock: FakeClock
+) -> AsyncIterator[Desk]:
+    """A desk that is not started yet."""
+    telegram.open_chat(CHAT)
+    telegram.open_chat(OTHER)
+    made = Desk(store, memory, telegram, clock)
+    yield made
+    await made.stop()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import FakeClock
+from fakes import FakeClock, OpenStore
 
 from bridge.queue import Queue
 from bridge.store import Store
@@ -30,11 +30,24 @@ def memory(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def store(memory: Path) -> AsyncIterator[Store]:
-    """An empty database on disk, closed at the end."""
-    opened = await Store.open(memory / "kitt.db", memory / "run")
-    yield opened
-    await opened.close()
+async def open_store(memory: Path) -> AsyncIterator[OpenStore]:
+    """Open the database as one more process does; whatever happens, it is closed at the end."""
+    opened: list[Store] = []
+
+    async def open_one(**options: Any) -> Store:
+        store = await Store.open(memory / "kitt.db", memory / "run", **options)
+        opened.append(store)
+        return store
+
+    yield open_one
+    for store in opened:
+        await store.close()
+
+
+@pytest.fixture
+async def store(open_store: OpenStore) -> Store:
+    """An empty database on disk."""
+    return await open_store()
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,7 +11,9 @@ from typing import Any, Final
 from bridge.clock import Clock
 from bridge.models import Job, NewJob
 from bridge.queue import Queue
+from bridge.store import Store
 
+OpenStore = Callable[..., Awaitable[Store]]  # the fixture `open_store`
 START: Final = datetime(2026, 11, 22, 7, 30, tzinfo=UTC)
 
 

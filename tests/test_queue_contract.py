@@ -134,6 +134,16 @@ async def test_job_for_later_is_claimed_at_its_time(queue: Queue, clock: FakeClo
     assert await queue.next_run_at() is None
 
 
+async def test_job_for_later_stays_behind_when_another_is_claimed(
+    queue: Queue, clock: FakeClock
+) -> None:
+    later = await queue.add(a_job(run_at="2026-11-22 08:30:00.000", priority=9))
+    await claimed(queue, A)
+
+    assert await queue.claim(A) is None
+    assert (await queue.get(later.id)).status is JobStatus.SCHEDULED
+
+
 async def test_job_for_a_past_time_is_pending_at_once(queue: Queue, clock: FakeClock) -> None:
     job = await queue.add(a_job(run_at="2026-11-22 07:29:59.999"))
 
@@ -228,10 +238,11 @@ async def test_expired_lease_returns_the_job_to_pending(queue: Queue, clock: Fak
     job = await claimed(queue, A)
     clock.advance(30.5)
 
-    (rescued,) = await queue.rescue(B)
+    rescued = await queue.rescue(B)
 
-    assert (rescued.id, rescued.status, rescued.worker_id) == (job.id, JobStatus.PENDING, None)
-    assert (rescued.attempt, rescued.failures) == (1, 1)
+    assert rescued == [await queue.get(job.id)]
+    assert (rescued[0].status, rescued[0].worker_id) == (JobStatus.PENDING, None)
+    assert (rescued[0].attempt, rescued[0].failures) == (1, 1)
     again = await queue.claim(B)
     assert again is not None
     assert again.attempt == 2
@@ -292,9 +303,7 @@ async def test_jobs_of_an_earlier_boot_are_rescued_at_once(queue: Queue, clock: 
     job = await claimed(queue, A)
     clock.boot_id = "boot-2"
 
-    (rescued,) = await queue.rescue(B)
-
-    assert rescued.id == job.id
+    assert [rescued.id for rescued in await queue.rescue(B)] == [job.id]
 
 
 async def test_heartbeat_after_a_reboot_belongs_to_the_new_boot(
@@ -335,9 +344,9 @@ async def test_running_row_without_a_lease_is_rescued(queue: Queue, clock: FakeC
     sql = "INSERT INTO jobs (chat_id, prompt, status) VALUES ('7', 'Sing', 'running')"
     shell(queue.store.path, sql)
 
-    (rescued,) = await queue.rescue(A)
+    rescued = await queue.rescue(A)
 
-    assert rescued.status is JobStatus.PENDING
+    assert [job.status for job in rescued] == [JobStatus.PENDING]
 
 
 async def test_job_whose_worker_died_too_often_fails_and_its_user_is_told(

@@ -419,6 +419,43 @@ async def test_final_failure_of_a_parent_ends_the_jobs_that_wait_for_it(
     assert await status(queue, child) is JobStatus.CANCELLED
 
 
+@pytest.mark.parametrize(("end", "follows"), [("cancelled", "cancelled"), ("done", "pending")])
+async def test_end_of_a_parent_made_by_hand_reaches_the_jobs_that_wait_for_it(
+    queue: Queue, clock: FakeClock, end: str, follows: str
+) -> None:
+    parent = await queue.add(a_job())
+    child = await queue.add(a_job(after=(parent.id,)))
+    sql = "UPDATE jobs SET status = :end WHERE id = :id"
+    shell(queue.store.path, sql, end=end, id=parent.id)
+
+    assert await queue.rescue(A) == []
+
+    assert await status(queue, child) == follows
+
+
+async def test_child_of_a_parent_ended_by_hand_still_waits_for_its_time(
+    queue: Queue, clock: FakeClock
+) -> None:
+    parent = await queue.add(a_job())
+    child = await queue.add(a_job(after=(parent.id,), run_at="2026-11-22 08:30:00.000"))
+    shell(queue.store.path, "UPDATE jobs SET status = 'done' WHERE id = :id", id=parent.id)
+
+    await queue.rescue(A)
+
+    assert await status(queue, child) is JobStatus.SCHEDULED
+
+
+async def test_retried_job_waits_for_its_parents_again(queue: Queue, clock: FakeClock) -> None:
+    parent = await claimed(queue, A)
+    child = await queue.add(a_job(after=(parent.id,)))
+    await queue.cancel(child.id)
+
+    assert (await queue.retry(child.id)).status is JobStatus.BLOCKED
+
+    await queue.finish(parent, "1")
+    assert await status(queue, child) is JobStatus.PENDING
+
+
 # --- looking --------------------------------------------------------------------------------------
 
 

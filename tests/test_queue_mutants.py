@@ -6,20 +6,19 @@ survives means that a promise is no longer checked.
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import pytest
 import test_queue_contract as contract
 import test_queue_contract_ends as ends
-from fakes import FakeClock
+from fakes import FakeClock, OpenStore
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 from queue_machine import QueueMachine
 
 from bridge.errors import KittError
 from bridge.queue import Queue
-from bridge.store import Store, statements
+from bridge.store import statements
 
 Check = Callable[[Queue, FakeClock], Awaitable[None]]
 CAUGHT: Final = (AssertionError, KittError, pytest.fail.Exception)
@@ -81,8 +80,8 @@ MUTANTS: Final = [
     Mutant(
         "give back counts a failure",
         "give_back_job",
-        "step = :step",
-        "step = :step, failures = failures + 1",
+        "worker_id = NULL,",
+        "worker_id = NULL, failures = failures + 1,",
         ends.test_drained_job_is_pending_again_and_counts_no_failure,
     ),
     Mutant("claim keeps the attempt", "claim_job", "attempt + 1", "attempt", next_attempt),
@@ -105,7 +104,7 @@ MUTANTS: Final = [
         "promote_due",
         " AND run_at <= :now",
         "",
-        contract.test_idle_worker_writes_nothing,
+        contract.test_job_for_later_stays_behind_when_another_is_claimed,
     ),
     Mutant(
         "heartbeat extends everyone's leases",
@@ -178,6 +177,13 @@ MUTANTS: Final = [
         ends.test_failed_job_runs_again_with_all_its_attempts,
     ),
     Mutant(
+        "retry forgets the parents",
+        "retry_job",
+        "parent.status <> 'done'",
+        "0",
+        ends.test_retried_job_waits_for_its_parents_again,
+    ),
+    Mutant(
         "one parent is enough",
         "unblock",
         "parent.status <> 'done'",
@@ -210,12 +216,45 @@ MUTANTS: Final = [
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 async def test_mutant_is_caught_by_the_contract(
-    mutant: Mutant, memory: Path, clock: FakeClock
+    mutant: Mutant, open_store: OpenStore, clock: FakeClock
 ) -> None:
-    store = await Store.open(memory / "kitt.db", memory / "run", sql=mutant.sql())
+    store = await open_store(sql=mutant.sql())
     queue = Queue(store=store, clock=clock, jitter=lambda: 0.0)
 
     with pytest.raises(CAUGHT):
         await mutant.check(queue, clock)
 
-    await store.close()
+
+# What a machine without "a finish succeeds if and only if the caller is the holder" lets through.
+FOR_THE_MACHINE: Final = (
+    "finish without any fence",
+    "finish of any attempt",
+    "finish in any status",
+    "claim keeps the attempt",
+    "an expired lease is no orphan",
+    "cancel ends done jobs",
+    "retry revives done jobs",
+)
+
+
+@pytest.mark.parametrize("name", FOR_THE_MACHINE)
+def test_mutant_is_caught_by_the_properties(name: str) -> None:
+    (mutant,) = (mutant for mutant in MUTANTS if mutant.name == name)
+
+    class Broken(QueueMachine):
+        sql = mutant.sql()
+
+    with pytest.raises(CAUGHT):
+        run_state_machine_as_test(
+            Broken,
+            settings=settings(
+                max_examples=300,
+                stateful_step_count=60,
+                deadline=None,
+                database=None,
+                derandomize=True,
+                report_multiple_bugs=False,
+                phases=[Phase.generate],
+                suppress_health_check=list(HealthCheck),
+            ),
+        )

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fakes import shell
+from fakes import OpenStore, shell
 from waiting import until
 
 from bridge.errors import ConfigError, MigrationError, StoreBusy, StoreDamaged, TryLater
@@ -51,14 +51,11 @@ def word(tx: Tx) -> str | None:
 async def made(memory: Path) -> Path:
     """A database with one word in it, closed."""
     store = await Store.open(memory / "kitt.db", memory / "run")
-    await store.write(lambda tx: put(tx, "kept"))
-    await store.close()
+    try:
+        await store.write(lambda tx: put(tx, "kept"))
+    finally:
+        await store.close()
     return memory / "kitt.db"
-
-
-async def opened(path: Path, *, check: bool = False, busy_timeout_s: float = 10.0) -> Store:
-    """Open as the programs do."""
-    return await Store.open(path, path.parent / "run", check=check, busy_timeout_s=busy_timeout_s)
 
 
 @pytest.fixture
@@ -97,13 +94,12 @@ async def test_files_belong_to_their_owner_alone(memory: Path) -> None:
     assert (memory / "run").stat().st_mode & 0o777 == 0o700
 
 
-async def test_database_keeps_what_was_written(memory: Path) -> None:
-    path = await made(memory)
+async def test_database_keeps_what_was_written(memory: Path, open_store: OpenStore) -> None:
+    await made(memory)
 
-    store = await opened(path, check=True)
+    store = await open_store(check=True)
 
     assert await store.read(word) == "kept"
-    await store.close()
 
 
 async def test_exception_rolls_everything_back(store: Store) -> None:
@@ -165,8 +161,10 @@ async def test_read_does_not_wait_for_a_writer(store: Store) -> None:
     assert await store.read(word) == "slow"
 
 
-async def test_gate_makes_writers_of_two_processes_take_turns(memory: Path, store: Store) -> None:
-    other = await Store.open(memory / "kitt.db", memory / "run", busy_timeout_s=0.0)
+async def test_gate_makes_writers_of_two_processes_take_turns(
+    store: Store, open_store: OpenStore
+) -> None:
+    other = await open_store(busy_timeout_s=0.0)
     inside, go_on = threading.Event(), threading.Event()
 
     def write_slowly(tx: Tx) -> None:
@@ -183,7 +181,6 @@ async def test_gate_makes_writers_of_two_processes_take_turns(memory: Path, stor
     go_on.set()
     await asyncio.gather(first, second)
     assert await store.read(word) == "second"
-    await other.close()
 
 
 async def test_writer_waits_for_the_sqlite3_shell(store: Store) -> None:
@@ -200,8 +197,8 @@ async def test_writer_waits_for_the_sqlite3_shell(store: Store) -> None:
     person.close()
 
 
-async def test_locked_file_is_a_store_that_is_busy(memory: Path) -> None:
-    store = await opened(await made(memory), busy_timeout_s=0.02)
+async def test_locked_file_is_a_store_that_is_busy(open_store: OpenStore) -> None:
+    store = await open_store(busy_timeout_s=0.02)
     person = sqlite3.connect(store.path, isolation_level=None)
     person.execute("BEGIN EXCLUSIVE")
 
@@ -214,7 +211,6 @@ async def test_locked_file_is_a_store_that_is_busy(memory: Path) -> None:
     await store.write(lambda tx: put(tx, "won"))
     assert await store.read(word) == "won"
     person.close()
-    await store.close()
 
 
 async def test_cancelled_write_is_whole(store: Store) -> None:
@@ -274,7 +270,7 @@ async def test_commit_of_another_process_wakes_the_listener(store: Store, memory
     version = await store.data_version()
     command = [sys.executable, "-c", ADD_A_JOB, str(store.path), str(memory / "run")]
 
-    await asyncio.to_thread(subprocess.run, command, check=True)
+    await asyncio.to_thread(subprocess.run, command, check=True, timeout=30)
 
     assert await store.wake.wait(5)
     assert await store.data_version() != version
@@ -305,25 +301,29 @@ async def test_commit_succeeds_when_nobody_can_be_woken(store: Store, memory: Pa
     bridge.close()
 
 
-async def test_database_of_a_newer_kitt_is_refused_and_left_alone(memory: Path) -> None:
+async def test_database_of_a_newer_kitt_is_refused_and_left_alone(
+    memory: Path, open_store: OpenStore
+) -> None:
     path = await made(memory)
     shell(path, "PRAGMA user_version = 99")
     before = path.read_bytes()
 
     with pytest.raises(MigrationError, match=r"newer KITT \(its version 99, ours \d+\): upgrade"):
-        await opened(path, check=True)
+        await open_store(check=True)
 
     assert path.read_bytes() == before
     assert not list(memory.glob("*.before-*"))
 
 
-async def test_database_of_another_program_is_refused_and_left_alone(memory: Path) -> None:
+async def test_database_of_another_program_is_refused_and_left_alone(
+    memory: Path, open_store: OpenStore
+) -> None:
     path = memory / "kitt.db"
     shell(path, "CREATE TABLE recipes (name TEXT)")
     before = path.read_bytes()
 
     with pytest.raises(MigrationError, match="tables that are not KITT's"):
-        await opened(path, check=True)
+        await open_store(check=True)
 
     assert path.read_bytes() == before
 
@@ -344,7 +344,9 @@ async def test_existing_database_is_copied_before_a_migration(memory: Path) -> N
     assert copy.stat().st_mode & 0o777 == 0o600
 
 
-async def test_migration_that_fails_leaves_the_version_before_it(memory: Path) -> None:
+async def test_migration_that_fails_leaves_the_version_before_it(
+    memory: Path, open_store: OpenStore
+) -> None:
     path = await made(memory)
     steps = (*migrations(), "CREATE TABLE songs (name TEXT);\nINSERT INTO nowhere VALUES (1);\n")
     connection = sqlite3.connect(path, isolation_level=None)
@@ -353,10 +355,9 @@ async def test_migration_that_fails_leaves_the_version_before_it(memory: Path) -
         migrate(connection, path, steps)
     connection.close()
 
-    store = await opened(path, check=True)
+    store = await open_store(check=True)
     assert await store.read(word) == "kept"
     assert shell(path, "SELECT name FROM sqlite_schema WHERE name = 'songs'") == []
-    await store.close()
 
 
 async def test_new_database_is_not_copied(memory: Path) -> None:
@@ -365,52 +366,54 @@ async def test_new_database_is_not_copied(memory: Path) -> None:
     assert not list(memory.glob("*.before-*"))
 
 
-async def test_several_programs_may_make_the_database_at_once(memory: Path) -> None:
-    stores = await asyncio.gather(*(opened(memory / "kitt.db") for _ in range(4)))
+async def test_several_programs_may_make_the_database_at_once(open_store: OpenStore) -> None:
+    stores = await asyncio.gather(*(open_store() for _ in range(4)))
 
     await asyncio.gather(*(store.write(lambda tx: put(tx, "any")) for store in stores))
 
     assert await stores[0].read(word) == "any"
-    for store in stores:
-        await store.close()
 
 
 @pytest.mark.parametrize("check", [True, False])
-async def test_damaged_header_is_a_damaged_store(memory: Path, check: bool) -> None:
+async def test_damaged_header_is_a_damaged_store(
+    memory: Path, check: bool, open_store: OpenStore
+) -> None:
     path = await made(memory)
     whole = path.read_bytes()
     path.write_bytes(b"Hello, I am a text" + whole[18:])
 
     with pytest.raises(StoreDamaged, match=r"is damaged .*: stop KITT and put back a copy"):
-        await opened(path, check=check)
+        await open_store(check=check)
 
     assert path.read_bytes()[18:] == whole[18:]
 
 
-async def test_damaged_page_is_found_before_the_work_begins(memory: Path) -> None:
+async def test_damaged_page_is_found_before_the_work_begins(
+    memory: Path, open_store: OpenStore
+) -> None:
     path = await made(memory)
     whole = path.read_bytes()
     damaged = whole[:PAGE_BYTES] + b"\xde\xad" * (PAGE_BYTES // 2) + whole[2 * PAGE_BYTES :]
     path.write_bytes(damaged)
 
     with pytest.raises(StoreDamaged, match="malformed"):
-        await opened(path, check=True)
+        await open_store(check=True)
 
     assert path.read_bytes() == damaged
 
 
-async def test_page_damaged_while_running_is_a_damaged_store(memory: Path) -> None:
+async def test_page_damaged_while_running_is_a_damaged_store(
+    memory: Path, open_store: OpenStore
+) -> None:
     path = await made(memory)
     (root,) = shell(path, "SELECT rootpage FROM sqlite_schema WHERE name = 'meta'")
-    store = await opened(path)
+    store = await open_store()
     with path.open("r+b") as file:
         file.seek((root["rootpage"] - 1) * PAGE_BYTES)
         file.write(b"\xff" * PAGE_BYTES)
 
     with pytest.raises(StoreDamaged, match="malformed"):
         await store.read(word)
-
-    await store.close()
 
 
 async def test_full_disk_is_something_to_wait_for(store: Store) -> None:
@@ -432,11 +435,11 @@ async def test_missing_folder_is_an_error_that_names_the_file(tmp_path: Path) ->
         await Store.open(tmp_path / "nowhere" / "kitt.db", tmp_path / "run")
 
 
-async def test_folder_in_place_of_the_file_is_an_error(memory: Path) -> None:
+async def test_folder_in_place_of_the_file_is_an_error(memory: Path, open_store: OpenStore) -> None:
     (memory / "kitt.db").mkdir()
 
     with pytest.raises(ConfigError, match="cannot be opened"):
-        await opened(memory / "kitt.db")
+        await open_store()
 
 
 @pytest.mark.usefixtures("ordinary_user")
@@ -453,13 +456,13 @@ async def test_unwritable_folder_is_an_error_that_says_what_to_check() -> None:
         Path(folder).chmod(0o700)
 
 
-async def test_failed_opening_leaves_no_thread_behind(memory: Path) -> None:
+async def test_failed_opening_leaves_no_thread_behind(memory: Path, open_store: OpenStore) -> None:
     path = await made(memory)
     shell(path, "PRAGMA user_version = 99")
     before = threading.active_count()
 
     with pytest.raises(MigrationError):
-        await opened(path)
+        await open_store()
 
     await until(lambda: threading.active_count() == before)
 

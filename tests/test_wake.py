@@ -55,7 +55,7 @@ async def test_hint_wakes_the_listener(sender: Wake, worker: Wake) -> None:
 async def test_hint_of_another_process_wakes_the_listener(worker: Wake, run_dir: Path) -> None:
     command = [sys.executable, "-c", SEND_FROM_ANOTHER_PROCESS, str(run_dir), "worker"]
 
-    await asyncio.to_thread(subprocess.run, command, check=True)
+    await asyncio.to_thread(subprocess.run, command, check=True, timeout=30)
 
     assert await worker.wait(5)
 

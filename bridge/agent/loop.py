@@ -2,8 +2,8 @@
 
 The conversation in the database is the only state. Each step is committed before the next begins,
 and where to go on follows from the last stored message, so that a killed process loses at most the
-reply that was being written. `opening` is the message that starts the turn: it is stored with the
-first reply, and not at all when its source is already there (a replay resumes instead).
+reply that was being written. `openings` are the messages that start the turn: each is stored with
+the first reply, and not at all when its source is already there (a replay resumes instead).
 """
 
 import json
@@ -90,11 +90,15 @@ class Turn:
         self._calls = 0
         self._told_to_wrap_up = False
 
-    async def run(self, opening: Message) -> Outcome:
+    async def run(self, openings: Sequence[Message]) -> Outcome:
         """Run to the end. Raises: ModelUnavailable, ModelRefused, TurnLimitReached, LeaseLost."""
         self._history = await self._store.read(lambda tx: load(tx, self._conversation))
-        if not any(message.source == opening.source for message in self._history):
-            self._say(opening)
+        known = {message.source for message in self._history}
+        if self._history and self._history[-1].stop_reason == "tool_use":
+            await self._run_tools(self._history[-1])  # nothing may stand before their results
+        for opening in openings:
+            if opening.source not in known:
+                self._say(opening)
         while True:
             last = self._history[-1]
             if last.role == "assistant" and last.stop_reason == "tool_use":
@@ -133,7 +137,7 @@ class Turn:
         )
         reply = await self._model.stream(request, self._listener)
         message = _to_message(reply)
-        if message.stop_reason == "end_turn" and _text_of(message) in ("", EMPTY):
+        if message.stop_reason == "end_turn" and _text_of(message).strip() in ("", EMPTY):
             self._say(message)
             self._say(_user(NO_TEXT))
             return None
@@ -303,11 +307,13 @@ class Turn:
 
 def _to_message(reply: Reply) -> Message:
     """A reply as it is stored: no empty message, nothing the API would not take back."""
-    content = reply.content
+    content = [b for b in reply.content if b.get("type") != "text" or str(b["text"]).strip()]
     if reply.stop_reason not in ("tool_use", "pause_turn"):
         content = _whole(content)
     known = ("tool_use", "max_tokens", "pause_turn", "refusal")
     stop_reason = reply.stop_reason if reply.stop_reason in known else "end_turn"
+    if stop_reason == "tool_use" and not reply.tool_uses:
+        stop_reason = "end_turn"
     if stop_reason == "refusal" or not content:
         content = [{"type": "text", "text": reply.refusal or EMPTY}]
     return Message(role="assistant", content=content, stop_reason=stop_reason)

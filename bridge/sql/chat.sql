@@ -11,17 +11,21 @@ SELECT state FROM inbox WHERE update_id = :update_id
 -- What was received and not yet handled, in order.
 SELECT update_id, attempts, raw FROM inbox WHERE state = 'new' ORDER BY update_id
 
--- name: last_update_id
--- Telegram is asked for what comes after it.
-SELECT max(update_id) FROM inbox
-
 -- name: update_tried
 -- Counted before handling, so that an update that kills the bridge is found out.
 UPDATE inbox SET attempts = attempts + 1 WHERE update_id = :update_id
 
 -- name: update_over
--- Handled, refused or set aside; its text is not kept.
-UPDATE inbox SET state = :state, raw = NULL WHERE update_id = :update_id AND state = 'new'
+-- Handled, refused or set aside; the text is kept only of what was set aside. Its row may not be
+-- there yet when the disk was slower than the handling.
+INSERT INTO inbox (update_id, received_at, state) VALUES (:update_id, :now, :state)
+ON CONFLICT (update_id) DO UPDATE
+   SET state = excluded.state, raw = CASE WHEN excluded.state = 'quarantined' THEN raw END
+ WHERE state = 'new'
+
+-- name: forgive_updates
+-- The bridge lives, or ended in good order: what still waits is not what stops it.
+UPDATE inbox SET attempts = 0 WHERE state = 'new' AND attempts > 0
 
 -- name: count_updates
 -- How many updates stand where.

@@ -21,22 +21,39 @@ SELECT * FROM jobs WHERE unique_key = :unique_key
    AND status IN ('pending','scheduled','blocked','running','waiting')
 
 -- name: jobs_of
--- Newest first; NULL means any chat, an empty status list means any status.
+-- Jobs of a chat, newest first; an empty status list means any status.
 SELECT * FROM jobs
- WHERE (:chat_id IS NULL OR chat_id = :chat_id)
+ WHERE chat_id = :chat_id
    AND (:statuses = '[]' OR status IN (SELECT value FROM json_each(:statuses)))
  ORDER BY id DESC LIMIT :limit OFFSET :offset
 
+-- name: all_jobs
+-- Jobs of every chat, newest first; an empty status list means any status.
+SELECT * FROM jobs
+ WHERE :statuses = '[]' OR status IN (SELECT value FROM json_each(:statuses))
+ ORDER BY id DESC LIMIT :limit OFFSET :offset
+
+-- name: live_jobs_of
+-- Jobs of a chat that have not ended, oldest first. Asked with every message: an index of its own.
+SELECT * FROM jobs INDEXED BY jobs_live
+ WHERE chat_id = :chat_id AND status IN ('pending','scheduled','blocked','running','waiting')
+ ORDER BY id LIMIT :limit
+
+-- name: count_of_chat
+-- How many jobs of a chat stand where.
+SELECT status, count(*) AS jobs FROM jobs WHERE chat_id = :chat_id GROUP BY status
+
 -- name: count_by_status
--- How many jobs stand where; NULL means any chat.
-SELECT status, count(*) AS jobs FROM jobs
- WHERE (:chat_id IS NULL OR chat_id = :chat_id) GROUP BY status
+-- How many jobs stand where.
+SELECT status, count(*) AS jobs FROM jobs GROUP BY status
 
 -- name: jobs_before
--- How many claimable jobs go before this one.
-SELECT count(*) FROM jobs AS other JOIN jobs AS mine ON mine.id = :id
- WHERE other.status = 'pending' AND other.id <> mine.id
-   AND (other.priority > mine.priority OR (other.priority = mine.priority AND other.id < mine.id))
+-- How many claimable jobs go before this pending one; counted up to a hundred of either kind.
+SELECT (SELECT count(*) FROM (SELECT 1 FROM jobs WHERE status = 'pending' AND priority > mine.priority
+                              LIMIT 100))
+     + (SELECT count(*) FROM (SELECT 1 FROM jobs WHERE status = 'pending'
+                                 AND priority = mine.priority AND id < mine.id LIMIT 100))
+  FROM jobs AS mine WHERE mine.id = :id AND mine.status = 'pending'
 
 -- name: claimable
 -- May anything be claimed now? Asked before a claim, so that an idle worker writes nothing.
@@ -122,7 +139,11 @@ RETURNING *
 
 -- name: retry_job
 -- Run it again from its last finished step, with all its attempts.
-UPDATE jobs SET status = 'pending', failures = 0, error = NULL, result = NULL, run_at = NULL,
+UPDATE jobs SET status = CASE WHEN EXISTS (
+                  SELECT 1 FROM job_after JOIN jobs AS parent ON parent.id = after_id
+                   WHERE job_id = jobs.id AND parent.status <> 'done')
+                THEN 'blocked' ELSE 'pending' END,
+                failures = 0, error = NULL, result = NULL, run_at = NULL,
                 started_at = NULL, completed_at = NULL, worker_id = NULL, step = ''
  WHERE id = :id AND status IN ('failed','cancelled')
 RETURNING *
@@ -137,6 +158,19 @@ UPDATE jobs SET status = CASE WHEN run_at > :now THEN 'scheduled' ELSE 'pending'
  WHERE status = 'blocked' AND id IN (SELECT job_id FROM job_after WHERE after_id = :after_id)
    AND NOT EXISTS (SELECT 1 FROM job_after JOIN jobs AS parent ON parent.id = after_id
                     WHERE job_id = jobs.id AND parent.status <> 'done')
+
+-- name: stranded
+-- Jobs blocked by one that has ended by hand: nobody was there to tell them.
+SELECT id, EXISTS (SELECT 1 FROM job_after JOIN jobs AS parent ON parent.id = after_id
+                    WHERE job_id = jobs.id AND parent.status IN ('failed','cancelled')) AS in_vain
+  FROM jobs INDEXED BY jobs_blocked WHERE status = 'blocked'
+   AND (in_vain OR NOT EXISTS (SELECT 1 FROM job_after JOIN jobs AS parent ON parent.id = after_id
+                                WHERE job_id = jobs.id AND parent.status <> 'done'))
+
+-- name: unblock_job
+-- A stranded job has nothing left to wait for but its time.
+UPDATE jobs SET status = CASE WHEN run_at > :now THEN 'scheduled' ELSE 'pending' END
+ WHERE id = :id AND status = 'blocked'
 
 -- name: waiting_for
 -- Jobs still blocked by this one.

@@ -8,10 +8,8 @@ away.
 
 import asyncio
 import logging
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from itertools import takewhile
 from typing import Any, Final
 
 from bridge import conversation
@@ -19,15 +17,27 @@ from bridge.agent.loop import Limits, Outcome, Turn
 from bridge.agent.model import Listener, Model, Reply, Request
 from bridge.agent.tool import Tool
 from bridge.clock import Clock, stamp
-from bridge.conversation import Message
+from bridge.conversation import Message, without_tags
 from bridge.deliveries import owe
 from bridge.errors import ModelRefused, ModelUnavailable, TurnLimitReached
-from bridge.models import short
+from bridge.models import Job, short
 from bridge.queue import Queue
 from bridge.store import Tx
 from bridge.telegram import compose
 from bridge.telegram.compose import Part
 from bridge.telegram.gate import Incoming
+from bridge.telegram.inbox import over
+from bridge.telegram.openings import (
+    DIRECTIVE,
+    asks_for_background,
+    opening,
+    promises,
+    source_of,
+    state_of,
+    text_block,
+    with_context,
+    with_quote,
+)
 from bridge.telegram.stream import Stream
 from bridge.telegram.texts import say
 from bridge.tools.jobs import Origin, active_jobs, job_tools, start_job
@@ -37,22 +47,6 @@ CALL_TIMEOUT_S: Final = 45.0  # a person is waiting
 RETRY_AFTER_S: Final = 0.5  # one more try, then it becomes a job
 MESSAGES_MAX: Final = 60  # shown to the model; cut to the newest 40 when there are more
 MESSAGES_KEPT: Final = 40
-CONTEXT_MESSAGES: Final = 6
-ASKS_FOR_BACKGROUND: Final = re.compile(
-    r"\b(?:op|in) de achtergrond\b|\bin the background\b|\basync(?:hroon|hronously)?\b"
-    r"|\blaat (?:me |mij )?(?:het )?weten als\b|\blet me know when\b",
-    re.IGNORECASE,
-)
-PROMISES: Final = re.compile(
-    r"\bI(?:'ll| will)\b.{0,80}\b(?:in the background|get back to you|let you know)\b"
-    r"|\bik (?:ga|zal|zoek|kom)\b.{0,80}\b(?:op de achtergrond|laat het je weten|kom (?:ik )?"
-    r"(?:er )?(?:bij je )?(?:op )?terug)\b",
-    re.IGNORECASE | re.DOTALL,
-)
-DIRECTIVE: Final = (
-    "<kitt-directive>The user asked for a background job: call start_background_job."
-    "</kitt-directive>"
-)
 STOPPED_NOTE: Final = "[stopped by the user]"
 
 
@@ -78,7 +72,7 @@ class Answer:
         self._conversation = conversation.chat_conversation(
             self._last.chat_id, self._last.thread_id
         )
-        self._source = f"update:{batch[0].update_id}"
+        self._source = source_of(batch[0])
         self._tools_used: set[str] = set()
         self._rendered: tuple[str, list[Part]] = ("", [])
         self.committed = False
@@ -110,12 +104,12 @@ class Answer:
         message_id = await self._stream.finish()
         mark = say(self._last.language, "stopped")
         written = self._stream.written.strip()
-        opening = await self._opening()
+        openings = await self._openings()
 
         def end(tx: Tx) -> None:
             if not self._done(tx):
                 return  # it was answered in the meantime
-            self._remember(tx, opening, f"{written}\n{STOPPED_NOTE}".strip())
+            self._remember(tx, openings, f"{written}\n{STOPPED_NOTE}".strip())
             text = f"{written}\n\n{mark}" if message_id is not None else mark
             self._owe(tx, self._parts(text))
 
@@ -141,7 +135,7 @@ class Answer:
             durable=self._promises_a_job,
             listener=self._stream,
         )
-        await turn.run(await self._opening())
+        await turn.run(await self._openings())
 
     async def _settle(self, reply: Reply) -> None:
         """A reply is whole: from here on it is stored, so a restart would be too late."""
@@ -168,8 +162,6 @@ class Answer:
         else:
             known, parts = self._rendered
             self._owe(tx, parts if known == text else self._parts(text))
-        if tx.value("count_messages", conversation=self._conversation) > MESSAGES_MAX:
-            conversation.trim(tx, self._conversation, keep=MESSAGES_KEPT)
         self._done(tx)
 
     def _promises_a_job(self, reply: Message) -> bool:
@@ -179,9 +171,7 @@ class Answer:
 
     def _must_be_a_job(self, answer: str) -> bool:
         """Asked for, or promised, and no tool was called at all."""
-        return not self._tools_used and (
-            self._asked_for_background() or bool(PROMISES.search(answer))
-        )
+        return not self._tools_used and (self._asked_for_background() or promises(answer))
 
     def _force_job(self, tx: Tx, answer: str) -> None:
         acknowledgement = short(answer, 300)
@@ -194,24 +184,26 @@ class Answer:
         """The model is away: the request becomes a job that runs when it is back."""
         sentence = say(self._last.language, "model_away")
         job_id = self._start_job(tx, sentence)
-        opening = Message(role="user", content=_texts(self._texts()), source=self._source)
-        self._remember(tx, opening, f"{sentence} (#{job_id})")
+        openings = [opening(item) for item in self._batch]
+        self._remember(tx, openings, f"{sentence} (#{job_id})")
         if self._stream.message_id is not None:
             self._owe(tx, self._parts(self._stream.written))
         self._done(tx)
 
     def _start_job(self, tx: Tx, acknowledgement: str) -> int:
-        text = "\n\n".join(self._texts())
+        text = "\n\n".join(with_quote(item) for item in self._batch)
+        title = " ".join(item.text for item in self._batch)
         job = start_job(
             tx,
             self._agent.queue,
             self._origin(),
             prompt=with_context(tx, self._conversation, text, source=self._source),
-            title=text,
+            title=title,
             acknowledgement=acknowledgement,
         )
-        event = f'<kitt-event job="{job.id}" status="queued">{short(text, 200)}</kitt-event>'
-        message = Message(role="user", content=_texts([event]), source=f"job:{job.id}:queued")
+        about = short(without_tags(title), 200)
+        event = f'<kitt-event job="{job.id}" status="queued">{about}</kitt-event>'
+        message = Message(role="user", content=[text_block(event)], source=f"job:{job.id}:queued")
         conversation.append(tx, self._conversation, message, now=self._now())
         return job.id
 
@@ -219,30 +211,37 @@ class Answer:
         await self._stream.finish()
 
         def end(tx: Tx) -> None:
-            self._owe(tx, [compose.plain_part(say(self._last.language, key, **values))])
+            sentence = say(self._last.language, key, **values)
+            if self._stream.message_id is not None:
+                sentence = f"{self._stream.written.strip()}\n\n{sentence}"
+            self._owe(tx, self._parts(sentence))
             self._done(tx)
 
         await self._write(end)
 
-    async def _opening(self) -> Message:
-        """The person's message, with the state of the chat's jobs at its head."""
-        jobs = await self._agent.queue.store.read(lambda tx: active_jobs(tx, self._last.chat_id))
-        lines = [
-            f"#{job.id} {job.status}"
-            + (f" {job.progress:.0f}%" if job.progress is not None else "")
-            + f" “{job.name}”"
-            for job in jobs
-        ]
-        state = [f"<kitt-state>jobs: {'; '.join(lines)}</kitt-state>"] if lines else []
-        directive = [DIRECTIVE] if self._asked_for_background() else []
-        content = _texts([*state, *self._texts(), *directive])
-        return Message(role="user", content=content, source=self._source)
+    async def _openings(self) -> list[Message]:
+        """The person's messages, one each: the state of the chat's jobs first, a directive last."""
+        store = self._agent.queue.store
 
-    def _texts(self) -> list[str]:
-        return [with_quote(item) for item in self._batch]
+        def look(tx: Tx) -> tuple[list[Job], int]:
+            jobs = active_jobs(tx, self._last.chat_id)
+            return jobs, int(tx.value("count_messages", conversation=self._conversation))
+
+        jobs, messages = await store.read(look)
+        if messages > MESSAGES_MAX:
+            await store.write(
+                lambda tx: conversation.trim(tx, self._conversation, keep=MESSAGES_KEPT),
+                durable=False,
+            )
+        openings = [opening(item) for item in self._batch]
+        if jobs:
+            openings[0].content.insert(0, text_block(f"<kitt-state>{state_of(jobs)}</kitt-state>"))
+        if self._asked_for_background():
+            openings[-1].content.append(text_block(DIRECTIVE))
+        return openings
 
     def _asked_for_background(self) -> bool:
-        return any(ASKS_FOR_BACKGROUND.search(item.text) for item in self._batch)
+        return any(asks_for_background(item) for item in self._batch)
 
     def _parts(self, text: str) -> list[Part]:
         parts = compose.text_parts(text, language=self._last.language, file_name="kitt-answer.md")
@@ -261,17 +260,16 @@ class Answer:
             now=self._now(),
         )
 
-    def _remember(self, tx: Tx, opening: Message, answer: str) -> None:
+    def _remember(self, tx: Tx, openings: list[Message], answer: str) -> None:
         """Store an exchange that the loop did not store itself."""
-        conversation.append(tx, self._conversation, opening, now=self._now())
-        said = Message(role="assistant", content=_texts([answer]), stop_reason="end_turn")
+        for message in openings:
+            conversation.append(tx, self._conversation, message, now=self._now())
+        said = Message(role="assistant", content=[text_block(answer)], stop_reason="end_turn")
         conversation.append(tx, self._conversation, said, now=self._now())
 
     def _done(self, tx: Tx) -> bool:
         """The updates are handled; False when they were already."""
-        changed = [
-            tx.run("update_over", update_id=item.update_id, state="done") for item in self._batch
-        ]
+        changed = [over(tx, i.update_id, state="done", now=self._now()) for i in self._batch]
         return any(changed)
 
     async def _write(self, fn: Callable[[Tx], None]) -> None:
@@ -329,38 +327,3 @@ class _Watched:
                 return await self._agent.model.stream(request, listener)
         except TimeoutError:
             raise ModelUnavailable(f"No answer within {CALL_TIMEOUT_S:.0f} s.") from None
-
-
-def with_quote(item: Incoming) -> str:
-    """The person's words, after what they reply to."""
-    said = conversation.without_tags(item.text)
-    if item.has_file:
-        said += "\n(A file is attached; you cannot open it yet. Say so.)"
-    if not item.quote:
-        return said
-    return f"<kitt-quote>{conversation.without_tags(item.quote)}</kitt-quote>\n{said}"
-
-
-def with_context(tx: Tx, name: str, text: str, *, source: str) -> str:
-    """A request for a worker that cannot see the chat, with the messages before it as context.
-
-    `source` is that of the request, which may be stored already, with what was said to it.
-    """
-    lines = []
-    earlier = list(takewhile(lambda item: item.source != source, conversation.load(tx, name)))
-    for message in earlier[-CONTEXT_MESSAGES:]:
-        said = " ".join(
-            str(block["text"])
-            for block in message.content
-            if block.get("type") == "text" and not str(block["text"]).startswith("<kitt-")
-        )
-        if said:
-            lines.append(f"{message.role}: {short(said, 1_000)}")
-    if not lines:
-        return text
-    context = "\n".join(lines)
-    return f"{text}\n\nEarlier in the conversation (context only):\n{context}"
-
-
-def _texts(texts: list[str]) -> list[dict[str, Any]]:
-    return [{"type": "text", "text": text} for text in texts if text.strip()]

@@ -6,7 +6,7 @@ handed on in microseconds, so that one slow chat never delays another.
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from telegram import Update
 from bridge import people
 from bridge.agent.model import Model
 from bridge.clock import Clock
-from bridge.errors import KittError
+from bridge.errors import KittError, TryLater
 from bridge.models import PROMPT_CHARS_MAX
 from bridge.profile import main_prompt
 from bridge.queue import Queue
@@ -30,7 +30,7 @@ from bridge.telegram.cards import Cards
 from bridge.telegram.chat import Chat
 from bridge.telegram.commands import MENU, Commands
 from bridge.telegram.gate import Incoming, Press
-from bridge.telegram.inbox import Inbox
+from bridge.telegram.inbox import INNOCENT_AFTER_S, Inbox
 from bridge.telegram.outbox import Outbox
 from bridge.telegram.stream import Stream
 from bridge.telegram.texts import LANGUAGES, say
@@ -105,7 +105,7 @@ class Bridge:
         ]
         loops.append(asyncio.create_task(self._receive()))
         log.info("@%s is listening; %d owners", username, len(self._owners))
-        self._later(self._offer_commands())
+        self._later(self._offer_commands)
         try:
             await asyncio.wait([*loops, stopping], return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -129,14 +129,22 @@ class Bridge:
     async def _receive(self) -> None:
         for update_id, raw in await self._inbox.replay():
             log.error("Update %d stopped the bridge several times; it is set aside", update_id)
-            self._later(self._set_aside(raw))
-        await self._inbox.run()
+            self._later(self._set_aside, raw)
+        forgiving = asyncio.create_task(self._patiently(self._forgive))
+        try:
+            await self._inbox.run()
+        finally:
+            forgiving.cancel()  # not one of the short tasks that a shutdown waits for
+
+    async def _forgive(self) -> None:
+        await self._clock.sleep(INNOCENT_AFTER_S)
+        await self._inbox.forgive()
 
     async def _set_aside(self, raw: str) -> None:
         """Tell who sent it; reading it may be what stops the bridge, so not before this."""
         item = gate.read(self._inbox.parse(raw))
         if item is not None and int(item.user_id) in self._owners:
-            await self._commands.say(item, "restarted")
+            await self._commands.tell(item, "restarted")
 
     async def _pulse(self) -> None:
         """Turn hints from other processes into looks at what is owed and what changed."""
@@ -162,19 +170,21 @@ class Bridge:
         for loop in loops:
             loop.cancel()
         await asyncio.gather(*loops, return_exceptions=True)
+        if self._stopping.is_set():
+            await self._inbox.forgive()
         await self._api.close()
 
     def _handle(self, update: Update) -> None:
         """Hand an update on; never waits, never raises."""
         item = gate.read(update)
         if item is None:
-            self._later(self._commands.over(update.update_id, state="refused"))
+            self._later(self._commands.over, update.update_id, state="refused")
         elif int(item.user_id) not in self._owners:
-            self._later(self._stranger(item))
+            self._later(self._stranger, item)
         else:
             self._meet(item)
             if isinstance(item, Press):
-                self._later(self._press(item))
+                self._later(self._press, item)
             else:
                 self._message(item)
 
@@ -182,26 +192,22 @@ class Bridge:
         chat = self._chat(message)
         command = message.command
         if message.edited:
-            self._later(self._commands.over(message.update_id))
+            self._later(self._commands.over, message.update_id)
         elif command is not None and command[0] in ("stop", "new"):
-            self._later(self._interrupt(message, chat.stop(), command[0]))
+            chat.interrupt(partial(self._interrupted, message, command[0]))
         elif command is not None:
-            self._later(self._commands.handle(message))
+            self._later(self._commands.handle, message)
         elif not message.text.strip():
-            self._later(self._commands.say(message, "no_files_yet"))
+            self._later(self._commands.say, message, "no_files_yet")
         elif len(message.text) > PROMPT_CHARS_MAX:
+            chars = len(message.text)
             self._later(
-                self._commands.say(
-                    message, "too_long", chars=len(message.text), chars_max=PROMPT_CHARS_MAX
-                )
+                self._commands.say, message, "too_long", chars=chars, chars_max=PROMPT_CHARS_MAX
             )
         else:
             chat.receive(message)
 
-    async def _interrupt(
-        self, message: Incoming, stopping: Coroutine[Any, Any, bool], command: str
-    ) -> None:
-        stopped = await stopping
+    async def _interrupted(self, message: Incoming, command: str, stopped: bool) -> None:
         if command == "new":
             await self._commands.handle(message)
         elif stopped:
@@ -216,8 +222,7 @@ class Bridge:
             await self._commands.over(press.update_id, state="refused")
             text, alert = say(press.language, "not_for_you"), True
         elif known[0] == "ts":
-            await self._chat(press).stop()
-            await self._commands.over(press.update_id)
+            self._chat(press).interrupt(lambda _stopped: self._commands.over(press.update_id))
             text, alert = "", False
         else:
             text, alert = await self._commands.press(press, *known), False
@@ -258,7 +263,7 @@ class Bridge:
         if back or self._people.get(item.user_id) != (item.name, item.language):
             self._outbox.held.discard(item.chat_id)
             self._people[item.user_id] = (item.name, item.language)
-            self._later(self._remember(item))
+            self._later(self._remember, item)
 
     async def _remember(self, item: Incoming | Press) -> None:
         def remember(tx: Tx) -> None:
@@ -305,17 +310,25 @@ class Bridge:
             lambda tx: tx.run("put_meta", name="commands", value=str(menus)), durable=False
         )
 
-    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+    def _later(
+        self, work: Callable[..., Coroutine[Any, Any, None]], *args: Any, **more: Any
+    ) -> None:
         """Run something short beside everything else; an error in it is logged, not lost."""
-        task = asyncio.create_task(_logged(work))
+        task = asyncio.create_task(self._patiently(partial(work, *args, **more)))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-
-async def _logged(work: Coroutine[Any, Any, None]) -> None:
-    try:
-        await work
-    except KittError as error:
-        log.warning("%s", error)
-    except Exception:  # one bad update must not end the bridge; it stays in the inbox
-        log.exception("An update could not be handled")
+    async def _patiently(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Again while the database is locked or the disk full; one bad update ends only itself."""
+        while True:
+            try:
+                await work()
+            except TryLater as error:
+                log.warning("%s", error)
+                await self._clock.sleep(1.0)
+                continue
+            except KittError as error:
+                log.warning("%s", error)
+            except Exception:  # it must not end the bridge; it stays in the inbox
+                log.exception("An update could not be handled")
+            return

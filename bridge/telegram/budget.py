@@ -58,6 +58,13 @@ class Budget:
             await self._clock.sleep(wait_s)
         self._spend(self._chats[chat_id])
 
+    def take_now(self, chat_id: str) -> float:
+        """Take one call if it may go now: 0, or the seconds to wait (and nothing is taken)."""
+        wait_s = self._wait_s(chat_id, overdraw=False)
+        if wait_s <= 0:
+            self._spend(self._chats[chat_id])
+        return max(0.0, wait_s)
+
     def flooded(self, chat_id: str, retry_after_s: float) -> None:
         """Telegram said 429: silence for this chat, then half speed for a minute."""
         chat, now = self._refill(chat_id)

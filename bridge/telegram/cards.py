@@ -8,10 +8,12 @@ one, with the end of the job, is always made. Nothing happens while no card is o
 import asyncio
 import contextlib
 import logging
+import sqlite3
 from dataclasses import dataclass
 from typing import Final
 
 from bridge.clock import Clock, moment
+from bridge.errors import TryLater
 from bridge.models import Job, JobStatus
 from bridge.store import Store, Tx
 from bridge.telegram import compose
@@ -58,7 +60,14 @@ class Cards:
         """Keep every open card true until cancelled."""
         while True:
             self._changed.clear()
-            wait_s = await self.refresh()
+            try:
+                wait_s = await self.refresh()
+            except TryLater as error:
+                log.warning("%s", error)
+                wait_s = FAST_EDIT_S
+            except Exception:  # a card is only a view: a bad row must not end the bridge
+                log.exception("The cards could not be refreshed")
+                wait_s = CLOCK_EDIT_S
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):
                     await self._changed.wait()
@@ -80,7 +89,6 @@ class Cards:
         return min((wait for wait in waits if wait is not None), default=None)
 
     async def _refresh_chat(self, cards: list[_Card], live: int) -> float | None:
-        """One chat after the other would let a full budget of one hold up all."""
         waits = [await self._refresh_one(card, live) for card in cards]
         return min((wait for wait in waits if wait is not None), default=None)
 
@@ -113,10 +121,9 @@ class Cards:
         return await self._edit(card, text)
 
     async def _edit_last(self, card: _Card, text: str) -> float | None:
-        if self._budget.paused_s(card.job.chat_id) > 0:
-            return self._budget.paused_s(card.job.chat_id)
-        await self._budget.take(card.job.chat_id)
-        return await self._edit(card, text)
+        """The end is always shown; while it must wait, no other chat waits with it."""
+        wait_s = self._budget.take_now(card.job.chat_id)
+        return wait_s if wait_s > 0 else await self._edit(card, text)
 
     async def _edit(self, card: _Card, text: str) -> float | None:
         job = card.job
@@ -152,12 +159,16 @@ class Cards:
                 job=Job.from_row(row),
                 message_id=row["message_id"],
                 shown=row["shown"],
-                before=int(tx.value("jobs_before", id=row["id"]) or 0),
+                before=_jobs_before(tx, row),
                 tokens=int(tx.value("tokens_of", conversation=f"job:{row['id']}")),
                 language=language_of_chat(tx, row["chat_id"]),
             )
             for row in tx.all("open_cards")
         ]
+
+
+def _jobs_before(tx: Tx, row: sqlite3.Row) -> int:
+    return int(tx.value("jobs_before", id=row["id"]) or 0) if row["status"] == "pending" else 0
 
 
 def _without_clock(text: str) -> str:

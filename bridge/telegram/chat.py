@@ -9,14 +9,16 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, Final
 
 from bridge.clock import Clock
-from bridge.errors import KittError
+from bridge.errors import KittError, TryLater
 from bridge.telegram.answer import Answer
 from bridge.telegram.gate import Incoming
 
 log = logging.getLogger(__name__)
+RETRY_S: Final = 1.0  # while the database is locked
 JOIN_WITHIN_S: Final = 1.0  # a restart costs what the model has done so far
 
 
@@ -57,25 +59,30 @@ class Chat:
         else:
             self._waiting.append(message)
 
-    def stop(self) -> Coroutine[Any, Any, bool]:
-        """Interrupt the answer that is being made, now: text that comes after this waits.
+    def interrupt(self, then: Callable[[bool], Coroutine[Any, Any, None]]) -> None:
+        """Stop the answer that is being made, if there is one; then do `then(stopped)`.
 
-        What must be awaited ends it; False when there is none.
+        Text that comes after this waits until it is done, so that it meets what `then` has changed.
         """
         task, current, self._current = self._task, self._current, None
-        if task is not None and current is not None:
-            self._abandon(task)
-        return self._stop(task, current)
+        if task is not None:
+            task.remove_done_callback(self._over)
+            if current is not None:
+                task.cancel()
+        self._task = asyncio.create_task(self._interrupt(task, current, then))
+        self._task.add_done_callback(self._over)
 
-    async def _stop(self, task: asyncio.Task[None] | None, current: Answer | None) -> bool:
-        if task is None or current is None:
-            return False
-        try:
+    async def _interrupt(
+        self,
+        task: asyncio.Task[None] | None,
+        current: Answer | None,
+        then: Callable[[bool], Coroutine[Any, Any, None]],
+    ) -> None:
+        if task is not None:
             await asyncio.wait([task])
-            await current.stop()
-        finally:
-            self._over(task)
-        return True
+        if current is not None:
+            await self._patiently(current.stop)
+        await self._patiently(partial(then, current is not None))
 
     async def drain(self, timeout_s: float) -> None:
         """Give the running answer some seconds; an unfinished one begins again after the start."""
@@ -96,20 +103,33 @@ class Chat:
 
     async def _run(self, answer: Answer) -> None:
         try:
-            await answer.run()
+            await self._patiently(answer.run)
             self._owed()
         except Exception:  # the person must not be left without a word
             log.exception("An answer failed")
             with contextlib.suppress(KittError):
                 await answer.fail()
 
+    async def _patiently(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Do it again while the database is locked or the disk full; what is stored stays once."""
+        while True:
+            try:
+                return await work()
+            except TryLater as error:
+                log.warning("%s", error)
+                await self._clock.sleep(RETRY_S)
+
     def _abandon(self, task: asyncio.Task[None]) -> None:
         """Cancel an answer without starting the next one."""
         task.remove_done_callback(self._over)
         task.cancel()
 
-    def _over(self, _task: asyncio.Task[None]) -> None:
+    def _over(self, task: asyncio.Task[None]) -> None:
+        if task is not self._task:
+            return  # another one has taken its place in the meantime
         self._task = self._current = None
+        if not task.cancelled() and task.exception() is not None:
+            log.error("An interruption failed", exc_info=task.exception())
         if self._waiting:
             batch, self._waiting = self._waiting, []
             self._start(batch)

@@ -17,14 +17,16 @@ from bridge.models import Job, JobStatus, short
 from bridge.queue import Queue, list_jobs
 from bridge.store import Tx
 from bridge.telegram import compose
-from bridge.telegram.answer import with_context, with_quote
 from bridge.telegram.buttons import Signer
 from bridge.telegram.compose import Part
 from bridge.telegram.gate import Incoming, Press
+from bridge.telegram.inbox import over
+from bridge.telegram.openings import with_context, with_quote
 from bridge.telegram.texts import cause, say
 from bridge.tools.jobs import Origin, start_job
 
 MENU: Final = ("new", "stop", "bg", "jobs", "job", "cancel", "retry", "status", "help")
+READ_ONLY: Final = ("help", "jobs", "job", "status")  # they need no write lock to look
 JOBS_SHOWN: Final = 10
 SIGNS: Final = {
     JobStatus.PENDING: "⏳",
@@ -62,15 +64,28 @@ class Commands:
             "status": self._status,
         }
         act = actions.get(name, self._unknown)
-        await self.queue.store.write(
-            lambda tx: self._carry_out(tx, message, act(tx, message, argument))
-        )
+
+        def carry_out(tx: Tx) -> None:
+            if self._over(tx, message) and (parts := act(tx, message, argument)):
+                self._owe(tx, message, parts)
+
+        if name not in READ_ONLY:
+            await self.queue.store.write(carry_out)
+            return
+        parts = await self.queue.store.read(lambda tx: act(tx, message, argument))
+
+        def answer(tx: Tx) -> None:
+            if self._over(tx, message):
+                self._owe(tx, message, parts)
+
+        await self.queue.store.write(answer)
 
     async def press(self, press: Press, verb: str, job_id: int) -> str:
         """Carry out a button; the short text shown to who pressed it."""
 
         def act(tx: Tx) -> str:
-            tx.run("update_over", update_id=press.update_id, state="done")
+            if not self._over(tx, press):
+                return ""
             try:
                 if verb == "jc":
                     return self._cancel_text(tx, press, job_id)
@@ -93,21 +108,25 @@ class Commands:
         part = compose.plain_part(say(message.language, key, **values))
 
         def end(tx: Tx) -> None:
-            self._owe(tx, message, [part])
-            tx.run("update_over", update_id=message.update_id, state=state)
+            if self._over(tx, message, state=state):
+                self._owe(tx, message, [part])
 
         await self.queue.store.write(end)
 
+    async def tell(self, item: Incoming | Press, key: str) -> None:
+        """Say something about an update that is over already."""
+        part = compose.plain_part(say(item.language, key))
+        await self.queue.store.write(lambda tx: self._owe(tx, item, [part]))
+
     async def over(self, update_id: int, *, state: str = "done") -> None:
         """The update needs nothing (more)."""
+        now = stamp(self.clock.now())
         await self.queue.store.write(
-            lambda tx: tx.run("update_over", update_id=update_id, state=state), durable=False
+            lambda tx: over(tx, update_id, state=state, now=now), durable=False
         )
 
-    def _carry_out(self, tx: Tx, message: Incoming, parts: list[Part]) -> None:
-        if parts:
-            self._owe(tx, message, parts)
-        tx.run("update_over", update_id=message.update_id, state="done")
+    def _over(self, tx: Tx, item: Incoming | Press, *, state: str = "done") -> bool:
+        return over(tx, item.update_id, state=state, now=stamp(self.clock.now()))
 
     def _owe(self, tx: Tx, to: Incoming | Press, parts: list[Part]) -> None:
         owe(
@@ -156,7 +175,7 @@ class Commands:
             return [compose.plain_part(str(error))]
         now = stamp(self.clock.now())
         for role, text, of in (
-            ("user", argument, source),
+            ("user", conversation.without_tags(argument), source),
             ("assistant", f"{acknowledgement} (job {job.id})", None),
         ):
             block = {"type": "text", "text": text}
@@ -203,12 +222,11 @@ class Commands:
         )
 
     def _status(self, tx: Tx, message: Incoming, _argument: str) -> list[Part]:
-        owed = {row["status"]: row["deliveries"] for row in tx.all("count_deliveries")}
         text = say(
             message.language,
             "status_report",
             **self._counts(tx, message.chat_id),
-            owed=owed.get("ready", 0) + owed.get("held", 0),
+            owed=tx.value("count_owed", chat_id=message.chat_id),
             model=self.model_name,
         )
         return [compose.plain_part(text)]
@@ -273,7 +291,7 @@ class Commands:
         return [part]
 
     def _counts(self, tx: Tx, chat_id: str) -> dict[str, int]:
-        found = {row["status"]: row["jobs"] for row in tx.all("count_by_status", chat_id=chat_id)}
+        found = {row["status"]: row["jobs"] for row in tx.all("count_of_chat", chat_id=chat_id)}
         return {str(status): found.get(status, 0) for status in JobStatus}
 
     def _line(self, job: Job, language: str) -> str:

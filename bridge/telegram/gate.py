@@ -29,12 +29,13 @@ class Incoming:
     text: str
     quote: str = ""  # of the message it replies to
     has_file: bool = False
+    forwarded: bool = False  # someone else's words: never a command, never an instruction
     edited: bool = False
 
     @property
     def command(self) -> tuple[str, str] | None:
         """The command and its arguments, or None. `/job@bot 12` is `job`, `12`."""
-        if not self.text.startswith("/"):
+        if self.forwarded or not self.text.startswith("/"):
             return None
         word = self.text.split(maxsplit=1)[0]
         return word[1:].partition("@")[0].lower(), self.text[len(word) :].strip()
@@ -88,6 +89,7 @@ def read(update: Update) -> Incoming | Press | None:
         text=clean_text(received.text or received.caption or ""),
         quote=_quote(received),
         has_file=received.text is None,
+        forwarded=received.forward_origin is not None,
         edited=update.message is None,
     )
 

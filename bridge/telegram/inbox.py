@@ -20,7 +20,8 @@ from bridge.telegram.api import POLL_S, Ambiguous, Api, Elsewhere, Flooded, NotD
 
 log = logging.getLogger(__name__)
 STORE_PATIENCE_S: Final = 60.0  # then the process ends and is started again
-ATTEMPTS_MAX: Final = 3  # an update that was there at three starts is what stops the bridge
+ATTEMPTS_MAX: Final = 3  # an update that was there before three quick deaths is what caused them
+INNOCENT_AFTER_S: Final = 30.0
 BACKOFF_MAX_S: Final = 30.0
 SILENCE_MAX_S: Final = POLL_S + 30.0
 
@@ -54,7 +55,7 @@ class Inbox:
         def count(tx: Tx) -> None:
             for update_id, _, _ in waiting:
                 if update_id in bad:
-                    tx.run("update_over", update_id=update_id, state="quarantined")
+                    over(tx, update_id, state="quarantined", now=stamp(self._clock.now()))
                 else:
                     tx.run("update_tried", update_id=update_id)
 
@@ -63,6 +64,10 @@ class Inbox:
             if update_id not in bad:
                 self._handle(self.parse(raw))
         return list(bad.items())
+
+    async def forgive(self) -> None:
+        """What still waits did not stop the bridge: it lives, or ended in good order."""
+        await self._store.write(lambda tx: tx.run("forgive_updates"), durable=False)
 
     async def run(self) -> None:
         """Receive until cancelled. Raises: ConfigError (token refused), TryLater (cannot store)."""
@@ -124,3 +129,8 @@ class Inbox:
                     raise KittError(f"Updates cannot be stored: {error}") from error
                 log.error("%s", error)
                 await self._clock.sleep(1.0)
+
+
+def over(tx: Tx, update_id: int, *, state: str, now: str) -> bool:
+    """The update is handled, refused or set aside; False when it was already."""
+    return bool(tx.run("update_over", update_id=update_id, state=state, now=now))

@@ -16,6 +16,7 @@ from typing import Any, Final
 from bridge.agent.tool import ToolFailed
 from bridge.clock import Clock, moment, stamp
 from bridge.deliveries import from_row
+from bridge.errors import KittError
 from bridge.models import Delivery, Job
 from bridge.store import Store, Tx
 from bridge.telegram import compose
@@ -26,10 +27,10 @@ from bridge.telegram.compose import Part
 from bridge.telegram.gate import language_of_chat
 from bridge.telegram.render import utf16_length
 from bridge.telegram.texts import say
+from bridge.tools.report import FILE_BYTES_MAX
 from bridge.tools.workspace import Workspace
 
 log = logging.getLogger(__name__)
-REPEATS_MAX: Final = 2  # of a message that may have arrived; a blind loop once made nine copies
 BACKOFF_S: Final = (0.5, 1, 2, 4, 8, 15, 30)
 
 
@@ -38,7 +39,7 @@ class _Try:
     """What a lane knows of the part it is sending."""
 
     failures: int = 0
-    doubtful: int = 0
+    doubtful: bool = False
 
 
 class Outbox:
@@ -97,18 +98,23 @@ class Outbox:
     async def _lane(self, chat_id: str) -> None:
         """Send everything owed to one chat, in order."""
         state = _Try()
+        delivery = None
         try:
             while row := await self._store.read(
                 lambda tx: tx.one("next_delivery", chat_id=chat_id)
             ):
                 delivery = from_row(row)
                 if delivery.status == "sending":
-                    state.doubtful += 1
+                    state.doubtful = True
                 if await self._send_next(delivery, state):
                     state = _Try()
-        except Exception:  # what is owed must not stay behind because of one bad row
+        except KittError as error:
+            log.warning("The lane of chat %s pauses: %s", chat_id, error)
+            await self._clock.sleep(BACKOFF_S[3])
+        except Exception as error:  # what is owed must not stay behind because of one bad row
             log.exception("The lane of chat %s stopped", chat_id)
-            await self._clock.sleep(BACKOFF_S[-1])
+            if delivery is not None:
+                await self._over(delivery, "failed", type(error).__name__)
         finally:
             del self._lanes[chat_id]
             self._owed.set()  # something may have come while we were leaving
@@ -120,16 +126,15 @@ class Outbox:
             await self._over(delivery, "dropped", "nothing to send")
             return True
         part = dict(parts[delivery.sent_parts])
-        doubtful = state.doubtful > 0 and part["do"] != "edit"
-        if doubtful and state.doubtful > REPEATS_MAX:
-            await self._over(delivery, "failed", "sent several times without an answer")
-            return True
+        doubtful = state.doubtful and part["do"] != "edit"
         overdraw = delivery.kind == "reply" and delivery.sent_parts == 0
         await self._budget.take(delivery.chat_id, overdraw=overdraw)
         await self._store.write(
             lambda tx: tx.run("delivery_sending", id=delivery.id), durable=False
         )
         try:
+            if doubtful:  # ask something harmless first: copies are not made while nothing answers
+                await self._api.typing(delivery.chat_id, delivery.thread_id)
             message_id = await self._send_part(delivery, part, doubtful=doubtful)
         except Flooded as error:
             self._budget.flooded(delivery.chat_id, error.retry_after_s)
@@ -152,7 +157,7 @@ class Outbox:
         return True
 
     async def _send_part(self, delivery: Delivery, part: Part, *, doubtful: bool) -> int:
-        chat_id, thread_id = delivery.chat_id, delivery.thread_id
+        chat_id, thread_id = delivery.chat_id, part.get("thread_id", delivery.thread_id)
         if part["do"] == "edit":
             await self._api.edit_text(
                 chat_id,
@@ -194,15 +199,16 @@ class Outbox:
             file,
             name=part["name"],
             caption=(mark + part.get("caption", ""))[:1024],
-            thread_id=delivery.thread_id,
+            thread_id=part.get("thread_id", delivery.thread_id),
             photo=part["do"] == "photo",
         )
 
-    def _file(self, part: Part) -> Path | bytes:
+    def _file(self, part: Part) -> bytes:
         """A text to send as a file, or a regular file inside its job's folder and nowhere else."""
         if "content" in part:
             return str(part["content"]).encode()
-        return Workspace(self._jobs_dir / str(part["job"])).resolve(part["path"])
+        workspace = Workspace(self._jobs_dir / str(part["job"]))
+        return workspace.read(part["path"], FILE_BYTES_MAX)
 
     async def _parts(self, delivery: Delivery) -> list[Part]:
         """The parts of a delivery, rendered and kept before the first one is sent."""
@@ -210,15 +216,19 @@ class Outbox:
             return list(delivery.payload["parts"])
         language = await self._language(delivery.chat_id)
 
-        def look(tx: Tx) -> tuple[Job, list[dict[str, str]], int, int]:
+        def look(tx: Tx) -> tuple[Job, list[dict[str, str]], int, int] | None:
             row = tx.one("job", id=delivery.payload["job"], chat_id=None)
-            assert row is not None
+            if row is None:  # deleted by hand
+                return None
             job = Job.from_row(row)
             files = [dict(file) for file in tx.all("files_of", job_id=job.id)]
             before = int(tx.value("jobs_before", id=job.id) or 0)
             return job, files, before, int(tx.value("tokens_of", conversation=f"job:{job.id}"))
 
-        job, files, before, tokens = await self._store.read(look)
+        found = await self._store.read(look)
+        if found is None:
+            return []
+        job, files, before, tokens = found
         if delivery.kind == "card":
             return [self._card(job, language, before, tokens)]
         if delivery.kind == "failure":
@@ -278,6 +288,7 @@ class Outbox:
             "edit_gone": {"do": "text"},
             "reply_gone": {"reply_to": None},
             "entities": {"entities": []},
+            "thread_gone": {"thread_id": 0},
         }
         change = changes.get(error.reason)
         if part["do"] == "photo" and error.reason != "blocked":

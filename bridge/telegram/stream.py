@@ -99,6 +99,8 @@ class Stream:
                 await self._clock.sleep(EDIT_EVERY_S if edits <= EDITS_FAST else EDIT_EVERY_LATER_S)
         except KittError as error:
             log.info("The answer in chat %s is not shown while written: %s", self._chat_id, error)
+        except Exception:  # showing is a comfort; the answer itself does not depend on it
+            log.exception("The answer in chat %s is not shown while written", self._chat_id)
 
     async def _wait_for_words(self, started: float) -> None:
         """Typing signs until there is something worth showing."""

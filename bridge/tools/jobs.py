@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bridge.agent.tool import Input, Tool, ToolFailed
+from bridge.conversation import without_tags
 from bridge.errors import JobNotFound, JobRefused
 from bridge.models import Job, JobStatus, NewJob, short
 from bridge.queue import Queue, list_jobs
@@ -138,7 +139,8 @@ def start_job(
 
 def active_jobs(tx: Tx, chat_id: str) -> list[Job]:
     """Jobs of a chat that have not ended, oldest first."""
-    return list_jobs(tx, chat_id=chat_id, statuses=ACTIVE, limit=SIMILAR_WITHIN_ACTIVE)[::-1]
+    rows = tx.all("live_jobs_of", chat_id=chat_id, limit=SIMILAR_WITHIN_ACTIVE)
+    return [Job.from_row(row) for row in rows]
 
 
 def _start(queue: Queue, origin: Origin) -> Callable[[Tx, Input], str]:
@@ -196,7 +198,7 @@ def _get(queue: Queue, origin: Origin) -> Callable[[Tx, Input], str]:
         lines += [f"Steps: {'; '.join(steps[-10:])}"] if steps else []
         lines += [f"Files: {', '.join(files)}"] if files else []
         lines += [f"Result:\n{job.result[:RESULT_CHARS_MAX]}"] if job.result else []
-        return "\n".join(lines)
+        return without_tags("\n".join(lines))
 
     return get
 
@@ -205,7 +207,7 @@ def _line(job: Job) -> str:
     progress = f" {job.progress:.0f}%" if job.progress is not None and not job.status.final else ""
     step = f" – {job.step}" if job.step and not job.status.final else ""
     error = f" – {job.error}" if job.error and job.status is JobStatus.FAILED else ""
-    return f"#{job.id} {job.status}{progress} “{job.name}”{step}{error}"
+    return without_tags(f"#{job.id} {job.status}{progress} “{job.name}”{step}{error}")
 
 
 def _same(one: str, other: str) -> bool:

@@ -13,7 +13,7 @@ from bridge.queue import Queue
 from bridge.store import Tx
 from bridge.tools.workspace import Workspace
 
-FILE_BYTES_MAX: Final = 50_000_000  # what a bot may upload (telegram reference §1)
+FILE_BYTES_MAX: Final = 50_000_000  # what a bot may upload
 CAPTION_CHARS_MAX: Final = 1_024  # of a caption in Telegram
 STEP_CHARS_MAX: Final = 200
 

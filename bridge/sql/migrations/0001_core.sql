@@ -34,7 +34,10 @@ CREATE TABLE jobs (
 CREATE INDEX jobs_pending ON jobs (priority DESC, id) WHERE status = 'pending';
 CREATE INDEX jobs_scheduled ON jobs (run_at) WHERE status = 'scheduled';
 CREATE INDEX jobs_running ON jobs (worker_id) WHERE status = 'running';
+CREATE INDEX jobs_blocked ON jobs (id) WHERE status = 'blocked';
 CREATE INDEX jobs_chat ON jobs (chat_id, id);
+CREATE INDEX jobs_live ON jobs (chat_id, id)
+  WHERE status IN ('pending','scheduled','blocked','running','waiting');
 CREATE UNIQUE INDEX jobs_unique_key ON jobs (unique_key)
   WHERE unique_key IS NOT NULL AND status IN ('pending','scheduled','blocked','running','waiting');
 

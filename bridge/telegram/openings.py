@@ -1,0 +1,106 @@
+"""A person's messages as the model sees them, and what they plainly ask for.
+
+Our own marks (`<kitt-…>`) are added here and nowhere else; words that come from a person, a quote
+or a forwarded message cannot contain one.
+"""
+
+import re
+from itertools import takewhile
+from typing import Any, Final
+
+from bridge import conversation
+from bridge.conversation import Message, without_tags
+from bridge.models import Job, short
+from bridge.store import Tx
+from bridge.telegram.gate import Incoming
+
+CONTEXT_MESSAGES: Final = 6
+ASKS_FOR_BACKGROUND: Final = re.compile(
+    r"\b(?:op|in) de achtergrond\b|\bin the background\b"
+    r"|\blaat (?:me |mij )?(?:het )?weten (?:als|wanneer)\b.{0,40}\bklaar\b"
+    r"|\blet me know when\b.{0,40}\b(?:done|ready|finished)\b",
+    re.IGNORECASE,
+)
+ASKS_ABOUT_JOBS: Final = re.compile(
+    r"^\W*(?:what|which|how|is|are|wat|welke|hoe|loopt|draait)\b.{0,40}"
+    r"\b(?:runs?|running|going on|jobs?|loopt|lopen|draait|draaien|bezig|taken)\b",
+    re.IGNORECASE,
+)
+PROMISES: Final = re.compile(
+    r"\bI(?:'ll| will)\b.{0,80}\b(?:in the background|get back to you|let you know)\b"
+    r"|\bik (?:ga|zal|zoek|kom)\b.{0,80}\b(?:op de achtergrond|laat het je weten|kom (?:ik )?"
+    r"(?:er )?(?:bij je )?(?:op )?terug)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+DIRECTIVE: Final = (
+    "<kitt-directive>The user asked for a background job: call start_background_job."
+    "</kitt-directive>"
+)
+OUR_MARKS: Final = ("<kitt-event", "<kitt-state", "<kitt-directive")
+
+
+def asks_for_background(item: Incoming) -> bool:
+    """Does the person ask for a job in so many words? A question about jobs does not."""
+    if item.forwarded or ASKS_ABOUT_JOBS.search(item.text):
+        return False
+    return bool(ASKS_FOR_BACKGROUND.search(item.text))
+
+
+def promises(answer: str) -> bool:
+    """Does the model say that it will do something later?"""
+    return bool(PROMISES.search(answer))
+
+
+def with_quote(item: Incoming) -> str:
+    """The person's words, after what they reply to; forwarded words are a quote themselves."""
+    said = without_tags(item.text)
+    if item.forwarded:
+        said = f"<kitt-quote>{said}</kitt-quote>\n(forwarded)"
+    if item.has_file:
+        said += "\n(A file is attached; you cannot open it yet. Say so.)"
+    return f"<kitt-quote>{without_tags(item.quote)}</kitt-quote>\n{said}" if item.quote else said
+
+
+def with_context(tx: Tx, name: str, text: str, *, source: str) -> str:
+    """A request for a worker that cannot see the chat, with the messages before it as context.
+
+    `source` is that of the request, which may be stored already, with what was said to it.
+    """
+    lines = []
+    earlier = list(takewhile(lambda item: item.source != source, conversation.load(tx, name)))
+    for message in earlier[-CONTEXT_MESSAGES:]:
+        texts = [str(block["text"]) for block in message.content if block.get("type") == "text"]
+        said = " ".join(text for text in texts if not text.startswith(OUR_MARKS))
+        if said:
+            lines.append(f"{message.role}: {short(said, 1_000)}")
+    if not lines:
+        return text
+    context = "\n".join(lines)
+    return f"{text}\n\nEarlier in the conversation (context only):\n{context}"
+
+
+def opening(item: Incoming) -> Message:
+    """One message of the person as the model sees it; a replay stores it once."""
+    text = with_quote(item) if item.text.strip() or item.has_file else "…"
+    return Message(role="user", content=[text_block(text)], source=source_of(item))
+
+
+def source_of(item: Incoming) -> str:
+    """What its stored message, its jobs and its reply are known by."""
+    return f"update:{item.update_id}"
+
+
+def state_of(jobs: list[Job]) -> str:
+    """The chat's live jobs in one line."""
+    lines = [
+        f"#{job.id} {job.status}"
+        + (f" {job.progress:.0f}%" if job.progress is not None else "")
+        + f" “{job.name}”"
+        for job in jobs
+    ]
+    return without_tags(f"jobs: {'; '.join(lines)}")
+
+
+def text_block(text: str) -> dict[str, Any]:
+    """A text as the Messages API takes it."""
+    return {"type": "text", "text": text}

@@ -1,0 +1,283 @@
+"""The tools by which the main agent hands work over and speaks about it."""
+
+import json
+from typing import Any
+
+import pytest
+from fakes import a_job, claimed, shell
+
+from bridge.agent.tool import Tool, ToolFailed
+from bridge.models import PROMPT_CHARS_MAX, Artifact, Job, JobStatus
+from bridge.queue import Queue
+from bridge.tools.jobs import RESULT_CHARS_MAX, Origin, job_tools
+
+TASK: dict[str, Any] = {
+    "acknowledgement": "I start counting.",
+    "title": "Pelicans",
+    "instructions": "Count the pelicans on the left bank.",
+    "kind": "research",
+    "priority": "normal",
+}
+
+
+def tools(queue: Queue, *, chat: str = "7", update: int = 1) -> dict[str, Tool]:
+    """The tools of one turn in one chat."""
+    origin = Origin(
+        chat_id=chat, thread_id=3, user_id="70", message_id=12, source=f"update:{update}"
+    )
+    return {tool.name: tool for tool in job_tools(queue, origin)}
+
+
+async def call(queue: Queue, name: str, /, of: dict[str, Tool] | None = None, **given: Any) -> str:
+    """What the model gets back. Raises: ToolFailed."""
+    tool = (of or tools(queue))[name]
+    commit = tool.commit
+    assert commit is not None
+    return await queue.store.write(lambda tx: commit(tx, tool.check(given)))
+
+
+async def only_job(queue: Queue) -> Job:
+    (job,) = await queue.jobs()
+    return job
+
+
+# --- start_background_job -------------------------------------------------------------------------
+
+
+async def test_started_job_carries_the_task_and_where_it_came_from(queue: Queue) -> None:
+    said = await call(queue, "start_background_job", **TASK)
+
+    job = await only_job(queue)
+    assert said == f"Queued as job {job.id}. Your acknowledgement was shown to the user."
+    assert job.prompt == "Count the pelicans on the left bank."
+    assert (job.title, job.acknowledgement, job.kind) == (
+        "Pelicans",
+        "I start counting.",
+        "research",
+    )
+    assert (job.chat_id, job.thread_id, job.user_id) == ("7", 3, "70")
+    assert (job.request_message_id, job.source) == (12, "update:1:0")
+    assert (job.status, job.priority) == (JobStatus.PENDING, 0)
+
+
+async def test_started_job_owes_its_card(queue: Queue) -> None:
+    await call(queue, "start_background_job", **TASK)
+
+    (owed,) = shell(queue.store.path, "SELECT chat_id, thread_id, kind, payload FROM deliveries")
+    job = await only_job(queue)
+    assert (owed["chat_id"], owed["thread_id"], owed["kind"]) == ("7", 3, "card")
+    assert json.loads(owed["payload"]) == {"job": job.id}
+
+
+async def test_urgent_job_goes_before_an_older_one(queue: Queue) -> None:
+    await queue.add(a_job())
+    await call(queue, "start_background_job", **{**TASK, "priority": "urgent"})
+
+    job = await queue.claim("w1:1:a")
+
+    assert job is not None
+    assert job.title == "Pelicans"
+
+
+async def test_two_jobs_of_one_turn_are_two_rows(queue: Queue) -> None:
+    turn = tools(queue)
+    await call(queue, "start_background_job", turn, **TASK)
+    await call(queue, "start_background_job", turn, **{**TASK, "instructions": "Count herons."})
+
+    assert [job.source for job in await queue.jobs()] == ["update:1:1", "update:1:0"]
+
+
+async def test_replayed_turn_starts_nothing_twice(queue: Queue) -> None:
+    first = await call(queue, "start_background_job", tools(queue), **TASK)
+
+    again = await call(queue, "start_background_job", tools(queue), **TASK)
+
+    assert again == first
+    assert len(await queue.jobs()) == 1
+
+
+async def test_same_task_while_it_runs_is_not_started_again(queue: Queue) -> None:
+    await call(queue, "start_background_job", **TASK)
+    same = {**TASK, "instructions": "  count the PELICANS on the\nleft bank. "}
+
+    with pytest.raises(ToolFailed, match="Already pending as job 1"):
+        await call(queue, "start_background_job", tools(queue, update=2), **same)
+
+    assert len(await queue.jobs()) == 1
+
+
+async def test_same_task_after_its_end_is_started_again(queue: Queue) -> None:
+    await call(queue, "start_background_job", **TASK)
+    job = await queue.claim("w1:1:a")
+    assert job is not None
+    await queue.finish(job, "42")
+
+    await call(queue, "start_background_job", tools(queue, update=2), **TASK)
+
+    assert len(await queue.jobs()) == 2
+
+
+async def test_same_task_of_another_chat_is_another_job(queue: Queue) -> None:
+    await call(queue, "start_background_job", **TASK)
+
+    await call(queue, "start_background_job", tools(queue, chat="8", update=2), **TASK)
+
+    assert sorted(job.chat_id for job in await queue.jobs()) == ["7", "8"]
+
+
+@pytest.mark.parametrize(
+    ("instructions", "sentence"),
+    [(" \n", "needs a prompt"), ("x" * (PROMPT_CHARS_MAX + 1), "at most 200,000 fit")],
+    ids=["empty", "too long"],
+)
+async def test_task_that_does_not_fit_goes_back_to_the_model(
+    queue: Queue, instructions: str, sentence: str
+) -> None:
+    with pytest.raises(ToolFailed, match=sentence):
+        await call(queue, "start_background_job", **{**TASK, "instructions": instructions})
+
+    assert await queue.jobs() == []
+
+
+async def test_long_words_of_the_model_are_cut(queue: Queue) -> None:
+    long = {"title": "pelican " * 50, "acknowledgement": "I start. " * 100}
+    await call(queue, "start_background_job", **{**TASK, **long})
+
+    job = await only_job(queue)
+    assert len(job.title) <= 60
+    assert len(job.acknowledgement) <= 300
+
+
+def test_only_the_hand_over_ends_the_turn_and_streams_its_first_parameter(queue: Queue) -> None:
+    made = tools(queue)
+
+    assert [name for name, tool in made.items() if tool.terminal] == ["start_background_job"]
+    assert [name for name, tool in made.items() if tool.eager] == ["start_background_job"]
+    assert next(iter(made["start_background_job"].properties)) == "acknowledgement"
+
+
+def test_no_tool_takes_a_chat_or_a_person(queue: Queue) -> None:
+    names = {name for tool in tools(queue).values() for name in tool.properties}
+
+    assert not names & {"chat_id", "user_id", "thread_id"}
+
+
+def test_tools_are_the_same_bytes_for_every_turn(queue: Queue) -> None:
+    """The prompt cache depends on it."""
+    one, other = tools(queue, chat="7", update=1), tools(queue, chat="8", update=2)
+
+    assert [tool.to_api() for tool in one.values()] == [tool.to_api() for tool in other.values()]
+
+
+# --- list_jobs ------------------------------------------------------------------------------------
+
+
+async def test_list_shows_what_runs_with_its_progress(queue: Queue) -> None:
+    job = await claimed(queue, title="Pelicans")
+    await queue.progress(job, 40, "counting")
+    await queue.add(a_job(title="Herons"))
+
+    said = await call(queue, "list_jobs", status="active")
+
+    assert said == "#2 pending “Herons”\n#1 running 40% “Pelicans” – counting"
+
+
+async def test_list_shows_how_jobs_ended(queue: Queue) -> None:
+    await queue.finish(await claimed(queue, title="Pelicans"), "42")
+    await queue.fail(await claimed(queue, title="Herons"), "no_wings", again=False)
+    await queue.add(a_job(title="Storks"))
+
+    said = await call(queue, "list_jobs", status="finished")
+
+    assert said == "#2 failed “Herons” – no_wings\n#1 done “Pelicans”"
+
+
+async def test_list_of_all_shows_all(queue: Queue) -> None:
+    await queue.finish(await claimed(queue), "42")
+    await queue.add(a_job())
+
+    assert (await call(queue, "list_jobs", status="all")).count("#") == 2
+
+
+async def test_list_shows_nothing_of_another_chat(queue: Queue) -> None:
+    await queue.add(a_job(chat_id="8"))
+
+    assert await call(queue, "list_jobs", status="all") == "No jobs."
+
+
+# --- get_job --------------------------------------------------------------------------------------
+
+
+async def test_get_shows_request_steps_files_and_result(queue: Queue) -> None:
+    job = await claimed(queue, title="Pelicans", prompt="Count the pelicans")
+    await queue.progress(job, 50, "left bank")
+    await queue.finish(job, "There are 42.", [Artifact(path="out/a.md", name="a.md")])
+
+    said = await call(queue, "get_job", job_id=job.id)
+
+    assert said.splitlines()[0] == "#1 done “Pelicans”"
+    assert "Request: Count the pelicans" in said
+    assert "Steps: left bank\n" in said
+    assert "Files: a.md" in said
+    assert said.endswith("Result:\nThere are 42.")
+
+
+async def test_get_cuts_a_long_result(queue: Queue) -> None:
+    job = await claimed(queue)
+    await queue.finish(job, "x" * 1_000_000)
+
+    said = await call(queue, "get_job", job_id=job.id)
+
+    assert said.count("x") < RESULT_CHARS_MAX + 10
+
+
+@pytest.mark.parametrize("name", ["get_job", "cancel_job", "retry_job"])
+@pytest.mark.parametrize("job_id", [1, 99, 0, -1, 2**80])
+async def test_job_of_another_chat_or_of_nobody_does_not_exist(
+    queue: Queue, name: str, job_id: int
+) -> None:
+    job = await queue.add(a_job(chat_id="8"))
+    assert job.id == 1
+
+    with pytest.raises(ToolFailed, match=f"There is no job {job_id}."):
+        await call(queue, name, job_id=job_id)
+
+    assert await queue.get(1) == job
+
+
+# --- cancel_job and retry_job ---------------------------------------------------------------------
+
+
+async def test_cancel_ends_a_job(queue: Queue) -> None:
+    job = await claimed(queue, title="Pelicans")
+
+    said = await call(queue, "cancel_job", job_id=job.id)
+
+    assert said == "#1 cancelled “Pelicans”"
+    assert (await queue.get(job.id)).status is JobStatus.CANCELLED
+
+
+async def test_cancel_of_a_finished_job_tells_how_it_stands(queue: Queue) -> None:
+    job = await claimed(queue, title="Pelicans")
+    await queue.finish(job, "42")
+
+    assert await call(queue, "cancel_job", job_id=job.id) == "#1 done “Pelicans”"
+
+
+async def test_retry_runs_a_failed_job_again(queue: Queue) -> None:
+    job = await claimed(queue, title="Pelicans")
+    await queue.fail(job, "no_wings", again=False)
+
+    said = await call(queue, "retry_job", job_id=job.id)
+
+    assert said == "#1 pending “Pelicans”"
+    assert (await queue.get(job.id)).status is JobStatus.PENDING
+
+
+async def test_retry_beside_a_job_with_the_same_key_goes_back_to_the_model(queue: Queue) -> None:
+    job = await claimed(queue, unique_key="pelicans")
+    await queue.fail(job, "no_wings", again=False)
+    await queue.add(a_job(unique_key="pelicans"))
+
+    with pytest.raises(ToolFailed, match="Job 2 does the same"):
+        await call(queue, "retry_job", job_id=job.id)
