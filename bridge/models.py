@@ -12,7 +12,7 @@ from typing import Any, Final
 from bridge.errors import JobRefused
 
 PROMPT_CHARS_MAX: Final = 200_000  # about 50k tokens; a longer text belongs in a file
-BACKOFF_FIRST_S: Final = 2.0  # then 4 and 8 s (seed 004)
+BACKOFF_FIRST_S: Final = 2.0  # then 4 and 8 s
 BACKOFF_MAX_S: Final = 3600.0  # for jobs that may fail more often than anyone waits
 
 
@@ -164,7 +164,7 @@ def clean_text(text: str) -> str:
 def retry_delay_s(failures: int, *, jitter: float) -> float:
     """Seconds before the next attempt: 2, 4, 8 … an hour at most, with up to a quarter more.
 
-    `failures` counts from 1, `jitter` is from 0 to 1. Source: seed 004.
+    `failures` counts from 1, `jitter` is from 0 to 1.
     """
     delay_s = min(BACKOFF_FIRST_S * 2.0 ** min(failures - 1, 20), BACKOFF_MAX_S)
     return delay_s * (1 + jitter / 4)

@@ -74,7 +74,7 @@ class Skill:
 def main_prompt(profile: Path) -> str:
     """System prompt of the agent that talks. Raises: ConfigError when KITT.md cannot be read.
 
-    Small on purpose: a whole request for "hello" stays under 6,000 bytes (DESIGN §5).
+    Small on purpose: a whole request for "hello" stays under 6,000 bytes.
     """
     return f"{_persona(profile)}\n\n{MAIN_RULES}"
 

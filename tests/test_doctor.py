@@ -478,7 +478,7 @@ async def test_a_provider_that_is_away_is_a_problem(
 
 
 async def test_a_check_that_breaks_hides_no_other(patient: Patient) -> None:
-    patient.environ["ANTHROPIC_BASE_URL"] = "http://[::1"  # no address at all
+    patient.environ["ANTHROPIC_API_KEY"] = "no-héader"  # cannot be sent at all
 
     report = await patient.look()
 

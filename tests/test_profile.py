@@ -14,7 +14,7 @@ from bridge.queue import Queue
 from bridge.tools.jobs import Origin, job_tools
 
 PROFILE = Path(__file__).parents[1] / "profile"
-REQUEST_BYTES_MAX = 6_000  # DESIGN §5
+REQUEST_BYTES_MAX = 6_000  # five times less than the leanest of its kind
 SYSTEM_BYTES_MAX = 1_600
 PERSONA_BYTES_MAX = 700
 PROMPTS = [main_prompt, worker_prompt]

@@ -89,6 +89,7 @@ class Turn:
         self._unsaved: list[Message] = []
         self._calls = 0
         self._told_to_wrap_up = False
+        self._asked_for_text = False
 
     async def run(self, openings: Sequence[Message]) -> Outcome:
         """Run to the end. Raises: ModelUnavailable, ModelRefused, TurnLimitReached, LeaseLost."""
@@ -137,7 +138,9 @@ class Turn:
         )
         reply = await self._model.stream(request, self._listener)
         message = _to_message(reply)
-        if message.stop_reason == "end_turn" and _text_of(message).strip() in ("", EMPTY):
+        silent = message.stop_reason == "end_turn" and _text_of(message).strip() in ("", EMPTY)
+        if silent and not self._asked_for_text:
+            self._asked_for_text = True
             self._say(message)
             self._say(_user(NO_TEXT))
             return None

@@ -26,6 +26,7 @@ from bridge.errors import KittError
 
 T = TypeVar("T")
 CHAT: Final = 1
+UP_LOG: Final = "kitt-up.log"
 PATIENCE_S: Final = 30.0
 TASK: Final = "Compare three e-bikes under € 2,000 in the background"
 SELECT: Final = "SELECT id, status, title, worker_id, attempt, started_at, completed_at FROM jobs"
@@ -52,10 +53,10 @@ async def run(*, once: bool, port: int) -> int:
     kitt = await _start_kitt(folder, telegram, claude)
     try:
         playing = asyncio.create_task(Story(telegram, folder).play())
-        await _first(playing, stopping, kitt)
+        await _first(playing, stopping, kitt, folder)
         if not once and not stopping.is_set():
             _tell(f"\nGo on chatting at {_bold(telegram.page_url)} – Ctrl-C ends the demo.")
-            await _first(asyncio.create_task(stopping.wait()), stopping, kitt)
+            await _first(asyncio.create_task(stopping.wait()), stopping, kitt, folder)
     finally:
         _tell("\nEnding: workers finish or give back what they do …")
         with suppress(ProcessLookupError):
@@ -189,7 +190,7 @@ async def _start_kitt(
         cwd=folder,
         start_new_session=True,
         stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
+        stderr=os.open(folder / UP_LOG, os.O_WRONLY | os.O_CREAT, 0o600),
         env={
             **inherited,
             "KITT_PROFILE": str(profile),
@@ -207,7 +208,10 @@ _SETTINGS: Final = ("KITT_", "TELEGRAM_", "ANTHROPIC_")
 
 
 async def _first(
-    task: asyncio.Task[T], stopping: asyncio.Event, kitt: asyncio.subprocess.Process
+    task: asyncio.Task[T],
+    stopping: asyncio.Event,
+    kitt: asyncio.subprocess.Process,
+    folder: Path,
 ) -> None:
     """Wait for the task, for Ctrl-C, or for KITT to end by itself, which it must not."""
     stopped = asyncio.create_task(stopping.wait())
@@ -220,8 +224,16 @@ async def _first(
         return
     task.cancel()
     if ended.done() and not stopping.is_set():
-        raise StoryFailed(f"`kitt up` ended by itself with exit code {kitt.returncode}.")
+        raise StoryFailed(
+            f"`kitt up` ended by itself with exit code {kitt.returncode}: {_last_line(folder)}"
+        )
     ended.cancel()
+
+
+def _last_line(folder: Path) -> str:
+    """What `kitt up` said last."""
+    lines = (folder / UP_LOG).read_text(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "it said nothing."
 
 
 def _database(folder: Path) -> sqlite3.Connection:

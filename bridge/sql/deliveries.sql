@@ -9,9 +9,10 @@ ON CONFLICT (dedupe_key) DO NOTHING
 SELECT DISTINCT chat_id FROM deliveries WHERE status IN ('ready','sending')
 
 -- name: next_delivery
--- The first thing owed to a chat.
+-- What goes to a chat next: what is under way, then answers, then the rest, each in order. Nobody
+-- waits for an answer behind the cards of twenty jobs.
 SELECT * FROM deliveries WHERE chat_id = :chat_id AND status IN ('ready','sending')
- ORDER BY id LIMIT 1
+ ORDER BY status <> 'sending', kind <> 'reply', id LIMIT 1
 
 -- name: keep_parts
 -- The rendered parts, before the first of them is sent.

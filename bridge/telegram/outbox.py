@@ -31,6 +31,7 @@ from bridge.tools.report import FILE_BYTES_MAX
 from bridge.tools.workspace import Workspace
 
 log = logging.getLogger(__name__)
+COPIES_MAX: Final = 3  # of a message that may have arrived each time; then it waits for the person
 BACKOFF_S: Final = (0.5, 1, 2, 4, 8, 15, 30)
 
 
@@ -39,7 +40,8 @@ class _Try:
     """What a lane knows of the part it is sending."""
 
     failures: int = 0
-    doubtful: bool = False
+    doubtful: bool = False  # it may have arrived
+    copies: int = 0  # of which Telegram has not said that they arrived
 
 
 class Outbox:
@@ -98,7 +100,7 @@ class Outbox:
     async def _lane(self, chat_id: str) -> None:
         """Send everything owed to one chat, in order."""
         state = _Try()
-        delivery = None
+        row = None
         try:
             while row := await self._store.read(
                 lambda tx: tx.one("next_delivery", chat_id=chat_id)
@@ -113,8 +115,8 @@ class Outbox:
             await self._clock.sleep(BACKOFF_S[3])
         except Exception as error:  # what is owed must not stay behind because of one bad row
             log.exception("The lane of chat %s stopped", chat_id)
-            if delivery is not None:
-                await self._over(delivery, "failed", type(error).__name__)
+            if row is not None:
+                await self._over(row["id"], "failed", type(error).__name__)
         finally:
             del self._lanes[chat_id]
             self._owed.set()  # something may have come while we were leaving
@@ -123,10 +125,15 @@ class Outbox:
         """Send one part of a delivery. True when it is over (sent or given up)."""
         parts = await self._parts(delivery)
         if delivery.sent_parts >= len(parts):
-            await self._over(delivery, "dropped", "nothing to send")
+            await self._over(delivery.id, "dropped", "nothing to send")
             return True
         part = dict(parts[delivery.sent_parts])
         doubtful = state.doubtful and part["do"] != "edit"
+        if doubtful and state.copies >= COPIES_MAX:
+            log.warning("Delivery %d waits until its person writes again", delivery.id)
+            await self._over(delivery.id, "held", "sent several times without an answer")
+            self.held.add(delivery.chat_id)
+            return True
         overdraw = delivery.kind == "reply" and delivery.sent_parts == 0
         await self._budget.take(delivery.chat_id, overdraw=overdraw)
         await self._store.write(
@@ -135,6 +142,7 @@ class Outbox:
         try:
             if doubtful:  # ask something harmless first: copies are not made while nothing answers
                 await self._api.typing(delivery.chat_id, delivery.thread_id)
+            state.copies += 1
             message_id = await self._send_part(delivery, part, doubtful=doubtful)
         except Flooded as error:
             self._budget.flooded(delivery.chat_id, error.retry_after_s)
@@ -307,7 +315,7 @@ class Outbox:
             return True
         else:
             log.warning("Delivery %d is refused: %s", delivery.id, error)
-            await self._over(delivery, "failed", str(error))
+            await self._over(delivery.id, "failed", str(error))
             return True
         payload = json.dumps({**delivery.payload, "parts": parts}, ensure_ascii=False)
 
@@ -334,9 +342,9 @@ class Outbox:
             lambda tx: tx.run("delivery_waits", id=delivery.id, error=error), durable=False
         )
 
-    async def _over(self, delivery: Delivery, status: str, error: str) -> None:
+    async def _over(self, delivery_id: int, status: str, error: str) -> None:
         await self._store.write(
-            lambda tx: tx.run("delivery_over", id=delivery.id, status=status, error=error)
+            lambda tx: tx.run("delivery_over", id=delivery_id, status=status, error=error)
         )
 
     async def _pause(self, state: _Try) -> None:

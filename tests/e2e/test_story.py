@@ -86,7 +86,9 @@ async def test_demo_fails_when_kitt_ends_in_the_middle_of_the_story(demo: Demo) 
     _, errors = await asyncio.wait_for(demo.communicate(), 20)
 
     assert demo.returncode == 1
-    assert errors.decode() == "kitt: `kitt up` ended by itself with exit code -9.\n"
+    assert errors.decode() == (
+        "kitt: `kitt up` ended by itself with exit code -9: it said nothing.\n"
+    )
     await until(lambda: not any(_runs(pid) for pid in programs), 20)  # they drain first
 
 

@@ -156,6 +156,7 @@ async def test_a_question_about_the_background_lists_jobs_and_starts_none(
 
     assert "Now: #1 pending" in answer.text
     assert len(bridge.jobs()) == 1
+    assert "kitt-directive" not in str(bridge.asked()[0].body["messages"])
 
 
 async def test_handing_over_is_one_request_and_one_card(bridge: House, chat: Person) -> None:

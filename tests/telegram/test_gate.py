@@ -134,7 +134,16 @@ def test_a_change_of_membership_is_no_message() -> None:
 def test_a_forwarded_message_is_of_the_person_who_forwards_it() -> None:
     origin = {"type": "hidden_user", "date": 1, "sender_user_name": "Somebody"}
 
-    assert incoming(forward_origin=origin).user_id == "7"
+    item = incoming(forward_origin=origin)
+
+    assert item.user_id == "7"
+    assert item.forwarded
+
+
+def test_forwarded_words_are_never_a_command() -> None:
+    origin = {"type": "hidden_user", "date": 1, "sender_user_name": "Somebody"}
+
+    assert incoming("/cancel 1", forward_origin=origin).command is None
 
 
 def test_an_edited_message_says_so() -> None:

@@ -4,7 +4,6 @@ import pytest
 from aiohttp import ClientSession, web
 from chatting import CHAT, OTHER, WORKER, Desk
 from fakes import a_job, shell
-from waiting import until
 
 from bridge.emulator.telegram import TelegramEmulator
 from bridge.emulator.telegram_faults import Fault
@@ -73,18 +72,43 @@ async def test_what_telegram_refuses_for_good_does_not_stop_what_follows(desk: D
     assert strange.removeprefix("Bad Request: ") in first["error"].lower()
 
 
-async def test_a_broken_row_does_not_stop_another_chat(
+async def test_a_broken_row_stops_neither_its_chat_nor_another(
     desk: Desk, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await desk.tell("One")
-    shell(desk.path, "UPDATE deliveries SET payload = '{'")
+    await desk.owe({"do": "text"})
     await desk.tell("Two", chat_id=OTHER)
+    await desk.tell("Three")
 
     await desk.start()
 
-    await until(lambda: desk.texts(OTHER) == ["Two"])
-    assert desk.texts(CHAT) == []
+    await desk.over()
+    assert desk.texts(OTHER) == ["Two"]
+    assert desk.texts(CHAT) == ["Three"]
+    assert [row["status"] for row in desk.rows()] == ["failed", "sent", "sent"]
     assert "The lane of chat 7 stopped" in caplog.text
+
+
+async def test_a_row_that_cannot_be_read_is_given_up_and_the_rest_goes_on(desk: Desk) -> None:
+    for text in ("One", "Two", "Three"):
+        await desk.tell(text)
+    shell(desk.path, "UPDATE deliveries SET payload = '{' WHERE id = 2")
+
+    await desk.start()
+
+    await desk.over()
+    assert desk.texts() == ["One", "Three"]
+    assert [row["status"] for row in desk.rows()] == ["sent", "failed", "sent"]
+
+
+async def test_what_belongs_to_a_topic_that_is_gone_is_sent_without(desk: Desk) -> None:
+    await desk.tell("Hello")
+    shell(desk.path, "UPDATE deliveries SET thread_id = 4711")
+
+    await desk.start()
+
+    await desk.over()
+    assert desk.texts() == ["Hello"]
+    assert desk.messages()[0].thread_id is None
 
 
 async def test_what_is_owed_to_someone_who_blocked_the_bot_is_kept(desk: Desk) -> None:

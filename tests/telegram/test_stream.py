@@ -174,7 +174,7 @@ async def test_edits_come_at_a_pace_that_slows_down(stream: Stream, reader: Read
         edits.append(reader.count("editMessageText"))
 
     first, later = edits[0], edits[2] - edits[1]
-    assert (first, later) == (5, 3)  # every 1.3 s, then every 3 s, on a clock of whole seconds
+    assert (first, later) == (5, 2)  # every 1.3 s, then every 4 s, on a clock of whole seconds
     assert edits[-1] <= 20
 
 
