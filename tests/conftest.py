@@ -1,6 +1,7 @@
 """Fixtures every test may ask for: a clock that stands still, a real database, no network."""
 
 import ipaddress
+import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -11,6 +12,10 @@ from fakes import FakeClock, OpenStore
 
 from bridge.queue import Queue
 from bridge.store import Store
+
+# A shell that starts the tests in the background ignores Ctrl-C, and children inherit that: tests
+# of Ctrl-C would wait for ever.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 LOCAL_NAMES = ("", "localhost", "ip6-localhost", "localhost.localdomain")
 
