@@ -275,14 +275,22 @@ def _statements_of(script: str) -> Iterator[str]:
 
 
 async def _connect(path: Path, *, mode: str, timeout_s: float) -> aiosqlite.Connection:
-    connection = await aiosqlite.connect(
+    connection = aiosqlite.connect(
         f"{path.absolute().as_uri()}?mode={mode}",  # noqa: ASYNC240 - no file is touched
         uri=True,
         timeout=timeout_s,
         isolation_level=None,  # transactions are ours, explicit
     )
-    connection.row_factory = sqlite3.Row
-    await connection.execute("PRAGMA foreign_keys = ON")
+    thread = connection._thread
+    thread.daemon = True  # a process that crashes with the store open must end
+    try:
+        await connection
+        connection.row_factory = sqlite3.Row
+        await connection.execute("PRAGMA foreign_keys = ON")
+    except BaseException:
+        await connection.close()
+        thread.join()  # it answers a loop that may be closed when this function is left
+        raise
     return connection
 
 

@@ -41,7 +41,9 @@ class Wake:
 
         Never raises; may be called from any thread.
         """
-        with contextlib.suppress(OSError):  # a folder that was removed has no listeners
+        if self._folder_fd < 0:
+            return
+        with contextlib.suppress(OSError):  # no descriptor is free: one hint less
             for name in self._listeners(prefix):
                 self._send(name)
 
@@ -60,7 +62,9 @@ class Wake:
         return True
 
     def close(self) -> None:
-        """Stop receiving and sending."""
+        """Stop receiving and sending; again changes nothing."""
+        if self._folder_fd < 0:
+            return
         if self._receiver is not None:
             asyncio.get_running_loop().remove_reader(self._receiver)
             self._receiver.close()
@@ -68,6 +72,7 @@ class Wake:
                 os.unlink(self._name, dir_fd=self._folder_fd)
         self._sender.close()
         os.close(self._folder_fd)
+        self._folder_fd = -1
 
     def _address(self, name: str) -> str:
         """A path short enough for a socket (107 bytes), however deep the profile lies."""

@@ -70,9 +70,6 @@ class Listener(Protocol):
     def text(self, delta: str) -> None:
         """More of the answer."""
 
-    def tool_input(self, name: str, partial: dict[str, Any]) -> None:
-        """The input of a tool call, as far as it has come."""
-
 
 class Model(Protocol):
     """Anything that can answer a request."""
@@ -116,13 +113,8 @@ class AnthropicModel:
                 begun = False  # without a first event the SDK has no message to give
                 async for event in stream:
                     begun = True
-                    if listener is None:
-                        continue
-                    if event.type == "text":
+                    if listener is not None and event.type == "text":
                         listener.text(event.text)
-                    elif event.type == "input_json" and isinstance(event.snapshot, dict):
-                        block = stream.current_message_snapshot.content[-1]
-                        listener.tool_input(getattr(block, "name", ""), event.snapshot)
                 message = await stream.get_final_message() if begun else None
         except anthropic.APIStatusError as error:
             raise _status_error(error) from error

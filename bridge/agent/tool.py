@@ -37,7 +37,6 @@ class Tool:
     run: Callable[[Input], Awaitable[str]] | None = None
     repeat: Literal["pure", "idempotent", "once"] = "idempotent"
     terminal: bool = False  # when only such tools were called, the turn is over
-    eager: bool = False  # its input may be shown while it is being written
 
     def to_api(self) -> dict[str, Any]:
         """As the Messages API takes it."""
@@ -45,7 +44,6 @@ class Tool:
             "name": self.name,
             "description": self.description,
             "strict": True,
-            **({"eager_input_streaming": True} if self.eager else {}),
             "input_schema": {
                 "type": "object",
                 "additionalProperties": False,

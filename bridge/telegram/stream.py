@@ -8,7 +8,7 @@ chat's budget is short; the finished answer is owed in the database and does not
 import asyncio
 import contextlib
 import logging
-from typing import Any, Final
+from typing import Final
 
 from bridge.clock import Clock
 from bridge.errors import KittError
@@ -65,9 +65,6 @@ class Stream:
         """More of the answer."""
         self.written += delta
         self._changed.set()
-
-    def tool_input(self, name: str, partial: dict[str, Any]) -> None:
-        """Nothing to show: the acknowledgement comes with the job's card."""
 
     def start(self) -> None:
         """Begin to watch; costs nothing until the model takes its time."""

@@ -84,7 +84,6 @@ def job_tools(queue: Queue, origin: Origin) -> list[Tool]:
             },
             commit=_start(queue, origin),
             terminal=True,
-            eager=True,
         ),
         Tool(
             name="list_jobs",

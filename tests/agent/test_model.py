@@ -22,7 +22,6 @@ NOTE = Tool(
     name="note",
     description="Write something down.",
     properties={"title": {"type": "string"}, "body": {"type": "string"}},
-    eager=True,
 )
 ASK = Request(
     model="claude-haiku-5-5",
@@ -43,13 +42,9 @@ class Ears:
 
     def __init__(self) -> None:
         self.texts: list[str] = []
-        self.inputs: list[tuple[str, dict[str, Any]]] = []
 
     def text(self, delta: str) -> None:
         self.texts.append(delta)
-
-    def tool_input(self, name: str, partial: dict[str, Any]) -> None:
-        self.inputs.append((name, dict(partial)))
 
 
 @pytest.fixture
@@ -109,21 +104,6 @@ async def test_listener_hears_the_text_as_it_is_written(model: AnthropicModel) -
 
     assert len(ears.texts) > 3
     assert "".join(ears.texts) == ANSWER
-
-
-async def test_listener_hears_the_first_parameter_before_the_second_is_written(
-    claude: ClaudeEmulator, model: AnthropicModel
-) -> None:
-    call = ToolUse("note", {"title": "Pelicans", "body": "They are large. " * 5})
-    claude.script.rules.insert(0, lambda _request: Reply([call], delta_chars=8))
-    ears = Ears()
-
-    reply = await model.stream(ASK, ears)
-
-    assert reply.stop_reason == "tool_use"
-    assert [use["input"] for use in reply.tool_uses] == [call.input]
-    assert ("note", {"title": "Pelicans"}) in ears.inputs
-    assert ears.inputs[-1] == ("note", call.input)
 
 
 async def test_blocks_the_sdk_knows_nothing_of_are_kept_as_they_are(

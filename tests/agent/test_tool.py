@@ -38,13 +38,6 @@ def test_every_property_is_required_and_no_other_allowed() -> None:
     assert (api["name"], api["description"], api["strict"]) == ("book", "Book a table.", True)
 
 
-def test_only_an_eager_tool_streams_its_input() -> None:
-    eager = Tool(name="say", description="Say it.", properties={}, eager=True)
-
-    assert eager.to_api()["eager_input_streaming"] is True
-    assert "eager_input_streaming" not in TOOL.to_api()
-
-
 def test_input_that_fits_is_given_back() -> None:
     assert TOOL.check(GIVEN) == GIVEN
 

@@ -148,11 +148,10 @@ async def test_long_words_of_the_model_are_cut(queue: Queue) -> None:
     assert len(job.acknowledgement) <= 300
 
 
-def test_only_the_hand_over_ends_the_turn_and_streams_its_first_parameter(queue: Queue) -> None:
+def test_only_the_hand_over_ends_the_turn_and_acknowledges_first(queue: Queue) -> None:
     made = tools(queue)
 
     assert [name for name, tool in made.items() if tool.terminal] == ["start_background_job"]
-    assert [name for name, tool in made.items() if tool.eager] == ["start_background_job"]
     assert next(iter(made["start_background_job"].properties)) == "acknowledgement"
 
 
