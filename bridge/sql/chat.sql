@@ -23,6 +23,14 @@ ON CONFLICT (update_id) DO UPDATE
    SET state = excluded.state, raw = CASE WHEN excluded.state = 'quarantined' THEN raw END
  WHERE state = 'new'
 
+-- name: update_shown
+-- A part of the answer can be read: a bridge that starts again writes the rest into it.
+UPDATE inbox SET message_id = :message_id WHERE update_id = :update_id AND state = 'new'
+
+-- name: shown_message
+-- The answer to this update as far as it was shown.
+SELECT message_id FROM inbox WHERE update_id = :update_id
+
 -- name: forgive_updates
 -- The bridge lives, or ended in good order: what still waits is not what stops it.
 UPDATE inbox SET attempts = 0 WHERE state = 'new' AND attempts > 0

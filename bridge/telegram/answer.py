@@ -84,6 +84,7 @@ class Answer:
 
     async def run(self) -> None:
         """Answer, or hand over, or say why not."""
+        self._stream.on_shown = self._note_shown
         self._stream.start()
         try:
             await self._turn()
@@ -219,15 +220,25 @@ class Answer:
 
         await self._write(end)
 
+    async def _note_shown(self, message_id: int) -> None:
+        update_id = self._batch[0].update_id
+        await self._agent.queue.store.write(
+            lambda tx: tx.run("update_shown", update_id=update_id, message_id=message_id),
+            durable=False,
+        )
+
     async def _openings(self) -> list[Message]:
         """The person's messages, one each: the state of the chat's jobs first, a directive last."""
         store = self._agent.queue.store
 
-        def look(tx: Tx) -> tuple[list[Job], int]:
+        def look(tx: Tx) -> tuple[list[Job], int, int | None]:
             jobs = active_jobs(tx, self._last.chat_id)
-            return jobs, int(tx.value("count_messages", conversation=self._conversation))
+            messages = int(tx.value("count_messages", conversation=self._conversation))
+            return jobs, messages, tx.value("shown_message", update_id=self._batch[0].update_id)
 
-        jobs, messages = await store.read(look)
+        jobs, messages, shown = await store.read(look)
+        if self._stream.message_id is None:
+            self._stream.message_id = shown  # by a bridge that was killed over it
         if messages > MESSAGES_MAX:
             await store.write(
                 lambda tx: conversation.trim(tx, self._conversation, keep=MESSAGES_KEPT),

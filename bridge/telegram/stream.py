@@ -8,6 +8,7 @@ chat's budget is short; the finished answer is owed in the database and does not
 import asyncio
 import contextlib
 import logging
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from bridge.clock import Clock
@@ -55,6 +56,7 @@ class Stream:
         self._sending = False
         self.written = ""
         self.message_id: int | None = None
+        self.on_shown: Callable[[int], Awaitable[None]] | None = None
 
     @property
     def visible(self) -> bool:
@@ -136,6 +138,8 @@ class Stream:
                         thread_id=self._thread_id,
                         buttons=self._buttons,
                     )
+                    if self.on_shown is not None:
+                        await self.on_shown(self.message_id)
                 finally:
                     self._sending = False
             else:

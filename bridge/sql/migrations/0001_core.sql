@@ -110,6 +110,7 @@ CREATE TABLE inbox (
   received_at TEXT    NOT NULL,
   state       TEXT    NOT NULL DEFAULT 'new' CHECK (state IN ('new','done','refused','quarantined')),
   attempts    INTEGER NOT NULL DEFAULT 0,
+  message_id  INTEGER,                             -- the answer, once a part of it is shown
   raw         TEXT                                 -- emptied when it is done
 );
 CREATE INDEX inbox_new ON inbox (update_id) WHERE state = 'new';
