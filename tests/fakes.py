@@ -88,3 +88,9 @@ def shell(path: Path, sql: str, **values: Any) -> list[dict[str, Any]]:
         return [dict(row) for row in connection.execute(sql, values)]
     finally:
         connection.close()
+
+
+def everything(queue: Queue) -> list[list[dict[str, Any]]]:
+    """All that a change of a job may touch."""
+    tables = ("jobs", "job_events", "job_files", "deliveries", "messages")
+    return [shell(queue.store.path, f"SELECT * FROM {table}") for table in tables]

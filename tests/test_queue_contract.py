@@ -1,4 +1,4 @@
-"""What the queue promises until a job ends: adding, claiming, leases, and the fence.
+"""What the queue promises while a job lives: claiming, leases, and the fence.
 
 Every check takes a queue and a clock and nothing else, so that test_queue_mutants.py can run it
 against a queue whose statements are broken on purpose.
@@ -8,18 +8,19 @@ import asyncio
 import json
 import sqlite3
 import sys
+import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
-from fakes import FakeClock, a_job, claimed, shell
+from fakes import FakeClock, a_job, claimed, everything, shell
+from waiting import until
 
-from bridge.clock import moment
-from bridge.errors import JobRefused, LeaseLost
+from bridge.errors import LeaseLost
 from bridge.models import Job, JobStatus
 from bridge.queue import Queue
+from bridge.store import Tx
 
 CLAIM_ALL = Path(__file__).with_name("claim_all.py")
 A, B = "w1:11:a", "w2:22:b"
@@ -34,120 +35,9 @@ LATE_ACTIONS: dict[str, Action] = {
 }
 
 
-def everything(queue: Queue) -> list[list[dict[str, Any]]]:
-    """All that a change of a job may touch."""
-    tables = ("jobs", "job_events", "job_files", "deliveries", "messages")
-    return [shell(queue.store.path, f"SELECT * FROM {table}") for table in tables]
-
-
 def bytes_on_disk(queue: Queue) -> tuple[bytes, bytes]:
     """The database and its log, whole."""
     return queue.store.path.read_bytes(), Path(f"{queue.store.path}-wal").read_bytes()
-
-
-# --- adding ---------------------------------------------------------------------------------------
-
-
-async def test_added_job_is_pending_and_untouched(queue: Queue, clock: FakeClock) -> None:
-    job = await queue.add(a_job(title="Pelicans", kind="research", data='{"a": 1}', user_id="9"))
-
-    assert await queue.get(job.id) == job
-    assert (job.status, job.attempt, job.failures) == (JobStatus.PENDING, 0, 0)
-    assert moment(job.created_at) == clock.now()
-    assert (job.title, job.kind, job.data, job.user_id) == ("Pelicans", "research", '{"a": 1}', "9")
-    assert [job.result, job.started_at, job.completed_at, job.worker_id, job.error] == [None] * 5
-
-
-async def test_row_inserted_by_hand_is_claimed_and_gets_a_card(
-    queue: Queue, clock: FakeClock
-) -> None:
-    shell(queue.store.path, "INSERT INTO jobs (chat_id, prompt) VALUES ('7', 'Sing')")
-
-    job = await queue.claim(A)
-
-    assert job is not None
-    assert (job.prompt, job.status, job.attempt) == ("Sing", JobStatus.RUNNING, 1)
-    moment(job.created_at)  # readable, and written as KITT writes it
-    (card,) = shell(queue.store.path, "SELECT kind, chat_id, payload FROM deliveries")
-    assert card == {"kind": "card", "chat_id": "7", "payload": json.dumps({"job": job.id})}
-
-
-async def test_refused_job_stores_nothing(queue: Queue, clock: FakeClock) -> None:
-    before = everything(queue)
-
-    with pytest.raises(JobRefused):
-        await queue.add(a_job(prompt=" "))
-
-    assert everything(queue) == before
-
-
-async def test_texts_a_database_cannot_keep_are_cleaned(queue: Queue, clock: FakeClock) -> None:
-    job = await queue.add(a_job(prompt="a\x00b\ud83e", title="\ud83e", data='"\ud83e"'))
-
-    assert (job.prompt, job.title, job.data) == ("ab?", "?", '"?"')
-
-
-async def test_replayed_source_returns_the_job_it_made(queue: Queue, clock: FakeClock) -> None:
-    first = await queue.add(a_job(source="update:123:0"))
-    await queue.cancel(first.id)
-
-    again = await queue.add(a_job(source="update:123:0", prompt="Something else"))
-    other = await queue.add(a_job(source="update:123:1"))
-
-    assert (again.id, again.prompt) == (first.id, first.prompt)
-    assert other.id != first.id
-    assert len(await queue.jobs()) == 2
-
-
-async def test_unique_key_makes_one_live_job(queue: Queue, clock: FakeClock) -> None:
-    first = await queue.add(a_job(unique_key="daily"))
-    second = await queue.add(a_job(unique_key="daily"))
-    running = await queue.claim(A)
-    third = await queue.add(a_job(unique_key="daily"))
-
-    assert running is not None
-    assert first.id == second.id == third.id == running.id
-
-
-async def test_unique_key_is_free_again_when_its_job_has_ended(
-    queue: Queue, clock: FakeClock
-) -> None:
-    first = await claimed(queue, unique_key="daily")
-    await queue.finish(first, "42")
-
-    second = await queue.add(a_job(unique_key="daily"))
-
-    assert second.id != first.id
-
-
-async def test_job_for_later_is_claimed_at_its_time(queue: Queue, clock: FakeClock) -> None:
-    job = await queue.add(a_job(run_at="2026-11-22 08:30:00.000"))
-
-    assert job.status is JobStatus.SCHEDULED
-    assert await queue.next_run_at() == "2026-11-22 08:30:00.000"
-    clock.advance(3599)
-    assert await queue.claim(A) is None
-    clock.advance(1)
-    taken = await queue.claim(A)
-    assert taken is not None
-    assert taken.id == job.id
-    assert await queue.next_run_at() is None
-
-
-async def test_job_for_later_stays_behind_when_another_is_claimed(
-    queue: Queue, clock: FakeClock
-) -> None:
-    later = await queue.add(a_job(run_at="2026-11-22 08:30:00.000", priority=9))
-    await claimed(queue, A)
-
-    assert await queue.claim(A) is None
-    assert (await queue.get(later.id)).status is JobStatus.SCHEDULED
-
-
-async def test_job_for_a_past_time_is_pending_at_once(queue: Queue, clock: FakeClock) -> None:
-    job = await queue.add(a_job(run_at="2026-11-22 07:29:59.999"))
-
-    assert job.status is JobStatus.PENDING
 
 
 # --- claiming -------------------------------------------------------------------------------------
@@ -201,6 +91,25 @@ async def test_idle_worker_writes_nothing(queue: Queue, clock: FakeClock) -> Non
     assert bytes_on_disk(queue) == before
     assert onlooker.execute("PRAGMA data_version").fetchone() == version
     onlooker.close()
+
+
+async def test_idle_worker_waits_for_no_writer(queue: Queue, clock: FakeClock) -> None:
+    inside, go_on = threading.Event(), threading.Event()
+
+    def write_slowly(tx: Tx) -> None:
+        inside.set()
+        assert go_on.wait(10)
+
+    writing = asyncio.create_task(queue.store.write(write_slowly))
+    await until(inside.is_set)
+
+    async with asyncio.timeout(5):
+        assert await queue.claim(A) is None
+        assert await queue.rescue(A) == []
+
+    assert not writing.done()
+    go_on.set()
+    await writing
 
 
 async def test_two_processes_claim_every_job_exactly_once(queue: Queue, clock: FakeClock) -> None:
@@ -304,6 +213,13 @@ async def test_jobs_of_an_earlier_boot_are_rescued_at_once(queue: Queue, clock: 
     clock.boot_id = "boot-2"
 
     assert [rescued.id for rescued in await queue.rescue(B)] == [job.id]
+
+
+async def test_claim_after_a_reboot_belongs_to_the_new_boot(queue: Queue, clock: FakeClock) -> None:
+    clock.boot_id = "boot-2"
+    await claimed(queue, A)
+
+    assert await queue.rescue(B) == []
 
 
 async def test_heartbeat_after_a_reboot_belongs_to_the_new_boot(

@@ -10,6 +10,7 @@ from typing import Final
 
 import pytest
 import test_queue_contract as contract
+import test_queue_contract_adding as adding
 import test_queue_contract_ends as ends
 from fakes import FakeClock, OpenStore
 from hypothesis import HealthCheck, Phase, settings
@@ -104,7 +105,7 @@ MUTANTS: Final = [
         "promote_due",
         " AND run_at <= :now",
         "",
-        contract.test_job_for_later_stays_behind_when_another_is_claimed,
+        adding.test_job_for_later_stays_behind_when_another_is_claimed,
     ),
     Mutant(
         "heartbeat extends everyone's leases",
@@ -202,7 +203,7 @@ MUTANTS: Final = [
         "live_job_by_key",
         "'running','waiting'",
         "'running','waiting','done'",
-        contract.test_unique_key_is_free_again_when_its_job_has_ended,
+        adding.test_unique_key_is_free_again_when_its_job_has_ended,
     ),
     Mutant(
         "jobs of every chat are found",

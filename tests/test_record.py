@@ -4,15 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import FakeClock, a_job, claimed, shell
+from fakes import FakeClock, a_job, claimed, everything, shell
 
 from bridge import conversation
 from bridge.queue import Queue
 from bridge.record import PARENT_FAILED
 from bridge.store import Store
 from bridge.wake import Wake
-
-TABLES = ("jobs", "job_events", "deliveries", "messages")
 
 
 def events(store: Store, job_id: int) -> list[str]:
@@ -161,9 +159,9 @@ async def test_end_of_a_job_wakes_the_bridge(queue: Queue, memory: Path, end: st
 
 async def test_nothing_is_left_behind_when_the_change_is_rolled_back(queue: Queue) -> None:
     job = await claimed(queue)
-    before = [shell(queue.store.path, f"SELECT * FROM {table}") for table in TABLES]
+    before = everything(queue)
 
     with pytest.raises(ZeroDivisionError):
         await queue.store.write(lambda tx: (queue.finish_in(tx, job, "42"), 1 // 0))
 
-    assert [shell(queue.store.path, f"SELECT * FROM {table}") for table in TABLES] == before
+    assert everything(queue) == before

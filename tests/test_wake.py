@@ -1,12 +1,14 @@
 """Hints between processes: they arrive, they never raise, and a missing one harms nobody."""
 
 import asyncio
+import resource
 import shutil
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -44,6 +46,17 @@ async def worker(run_dir: Path) -> AsyncIterator[Wake]:
     wake.listen("worker-1")
     yield wake
     wake.close()
+
+
+@contextmanager
+def no_free_descriptor() -> Iterator[None]:
+    """Nothing can be opened."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 async def test_hint_wakes_the_listener(sender: Wake, worker: Wake) -> None:
@@ -161,10 +174,16 @@ async def test_nudge_never_raises_for_what_lies_in_the_folder(sender: Wake, run_
     stream.listen()
     (run_dir / "odd-folder.sock").mkdir()
     (run_dir / "odd-loop.sock").symlink_to("odd-loop.sock")
+    listeners = [Wake(run_dir) for _ in range(8)]
+    for number, listener in enumerate(listeners):
+        listener.listen(f"odd-{number}")
 
     sender.nudge("odd")
 
+    assert all([await listener.wait(5) for listener in listeners])
     assert (run_dir / "odd-stream.sock").exists()
+    for listener in listeners:
+        listener.close()
     stream.close()
 
 
@@ -174,6 +193,21 @@ async def test_nudge_never_raises_when_the_folder_is_gone(sender: Wake, run_dir:
     sender.nudge("worker")
 
     assert not run_dir.exists()
+
+
+async def test_nudge_never_raises_when_no_descriptor_is_free(sender: Wake, worker: Wake) -> None:
+    with no_free_descriptor():
+        sender.nudge("worker")
+
+    assert not await worker.wait(0.02)
+
+
+async def test_nudge_never_raises_after_the_end(run_dir: Path) -> None:
+    wake = Wake(run_dir)
+    wake.close()
+
+    wake.nudge("worker")
+    wake.close()
 
 
 async def test_hint_may_come_from_any_thread(sender: Wake, worker: Wake) -> None:

@@ -45,6 +45,11 @@ UPDATE deliveries SET status = 'held' WHERE chat_id = :chat_id AND status IN ('r
 -- The user wrote again: everything held goes out.
 UPDATE deliveries SET status = 'ready' WHERE chat_id = :chat_id AND status = 'held'
 
+-- name: revive_cards
+-- The user wrote again: cards that could not be changed meanwhile show the truth again.
+UPDATE cards SET final = 0
+ WHERE shown LIKE '%🛠%' AND job_id IN (SELECT id FROM jobs WHERE chat_id = :chat_id)
+
 -- name: move_chat
 -- A group became a supergroup with another id.
 UPDATE deliveries SET chat_id = :new_id WHERE chat_id = :old_id AND status IN ('ready','sending','held')

@@ -270,6 +270,7 @@ class Bridge:
             language = people.language_of(item.language)
             people.remember(tx, int(item.user_id), item.name, language)
             if tx.run("release_lane", chat_id=item.chat_id):
+                tx.run("revive_cards", chat_id=item.chat_id)
                 tx.wake("bridge")
 
         await self._store.write(remember, durable=False)

@@ -137,8 +137,8 @@ class Cards:
         except (NotDelivered, Ambiguous):
             return 2.0  # the same edit again does no harm
         except (Rejected, ChatMoved) as error:
-            log.info("The card of job %d is gone: %s", job.id, error)
-            await self._shown(job, text, final=True)
+            log.info("The card of job %d cannot be changed: %s", job.id, error)
+            await self._shown(job, card.shown, final=True)  # until its person is back
             return None
         await self._shown(job, text, final=job.status.final)
         return None if job.status.final else FAST_EDIT_S

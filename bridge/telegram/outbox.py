@@ -25,13 +25,14 @@ from bridge.telegram.budget import Budget
 from bridge.telegram.buttons import Signer
 from bridge.telegram.compose import Part
 from bridge.telegram.gate import language_of_chat
-from bridge.telegram.render import utf16_length
+from bridge.telegram.render import first_units, utf16_length
 from bridge.telegram.texts import say
 from bridge.tools.report import FILE_BYTES_MAX
 from bridge.tools.workspace import Workspace
 
 log = logging.getLogger(__name__)
 COPIES_MAX: Final = 3  # of a message that may have arrived each time; then it waits for the person
+CAPTION_UNITS_MAX: Final = 1_024
 BACKOFF_S: Final = (0.5, 1, 2, 4, 8, 15, 30)
 
 
@@ -206,7 +207,7 @@ class Outbox:
             delivery.chat_id,
             file,
             name=part["name"],
-            caption=(mark + part.get("caption", ""))[:1024],
+            caption=first_units(mark + part.get("caption", ""), CAPTION_UNITS_MAX),
             thread_id=part.get("thread_id", delivery.thread_id),
             photo=part["do"] == "photo",
         )

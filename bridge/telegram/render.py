@@ -100,6 +100,11 @@ def utf16_length(text: str) -> int:
     return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
+def first_units(text: str, units_max: int) -> str:
+    """The beginning of `text`, at most so many UTF-16 units, no character cut in two."""
+    return text.encode("utf-16-le", "surrogatepass")[: 2 * units_max].decode("utf-16-le", "ignore")
+
+
 def unit_offsets(text: str) -> list[int]:
     """The UTF-16 offset of each code point, and of the end."""
     if text.isascii():

@@ -3,50 +3,17 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import AsyncIterator
 
 import pytest
+from bots import CHAT, PNG
 from telegram import (
     Bot,
     InputMediaDocument,
     InputMediaPhoto,
 )
 from telegram.error import BadRequest, NetworkError
-from telegram.request import HTTPXRequest
 
 from bridge.emulator.telegram import TelegramEmulator
-
-CHAT = 4711
-GROUP = -4711
-SUPERGROUP = -1_001_234_567_890
-PNG = b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sII", 13, b"IHDR", 640, 360) + b"\x08\x02\0\0\0"
-
-
-@pytest.fixture
-async def emulator() -> AsyncIterator[TelegramEmulator]:
-    emulator = TelegramEmulator()
-    await emulator.start()
-    yield emulator
-    await emulator.stop()
-
-
-@pytest.fixture
-async def bot(emulator: TelegramEmulator) -> AsyncIterator[Bot]:
-    emulator.open_chat(CHAT)
-    async with client(emulator) as bot:
-        yield bot
-
-
-def client(emulator: TelegramEmulator) -> Bot:
-    # Plain HTTP needs no certificates, and loading them takes most of the time of a test.
-    without = {"verify": False}
-    return Bot(
-        emulator.token,
-        base_url=emulator.base_url,
-        base_file_url=emulator.base_file_url,
-        request=HTTPXRequest(httpx_kwargs=without),
-        get_updates_request=HTTPXRequest(httpx_kwargs=without),
-    )
 
 
 async def test_a_document_arrives_whole_and_can_be_sent_again_by_its_id(

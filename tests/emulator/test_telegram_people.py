@@ -2,59 +2,18 @@
 
 from __future__ import annotations
 
-import struct
-from collections.abc import AsyncIterator
-
 import pytest
+from bots import CHAT, GROUP, client, keyboard
 from telegram import (
     Bot,
     BotCommand,
     BotCommandScopeChat,
-    InlineKeyboardButton,
-    InlineKeyboardMarkup,
     MenuButtonCommands,
 )
 from telegram.error import BadRequest, Forbidden
-from telegram.request import HTTPXRequest
 
 from bridge.emulator.telegram import TelegramEmulator
 from bridge.emulator.telegram_methods import REACTIONS
-
-CHAT = 4711
-GROUP = -4711
-SUPERGROUP = -1_001_234_567_890
-PNG = b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sII", 13, b"IHDR", 640, 360) + b"\x08\x02\0\0\0"
-
-
-@pytest.fixture
-async def emulator() -> AsyncIterator[TelegramEmulator]:
-    emulator = TelegramEmulator()
-    await emulator.start()
-    yield emulator
-    await emulator.stop()
-
-
-@pytest.fixture
-async def bot(emulator: TelegramEmulator) -> AsyncIterator[Bot]:
-    emulator.open_chat(CHAT)
-    async with client(emulator) as bot:
-        yield bot
-
-
-def client(emulator: TelegramEmulator) -> Bot:
-    # Plain HTTP needs no certificates, and loading them takes most of the time of a test.
-    without = {"verify": False}
-    return Bot(
-        emulator.token,
-        base_url=emulator.base_url,
-        base_file_url=emulator.base_file_url,
-        request=HTTPXRequest(httpx_kwargs=without),
-        get_updates_request=HTTPXRequest(httpx_kwargs=without),
-    )
-
-
-def keyboard(*data: str, text: str = "Go") -> InlineKeyboardMarkup:
-    return InlineKeyboardMarkup([[InlineKeyboardButton(text, callback_data=d) for d in data]])
 
 
 @pytest.mark.parametrize("button", ["job:42", "Cancel"])
