@@ -10,6 +10,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from bridge import __version__
@@ -48,11 +49,17 @@ def _parser() -> argparse.ArgumentParser:
         "your bot; `kitt up` runs it.",
     )
     parser.add_argument("--version", action="version", version=f"kitt {__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    parser.set_defaults(action=partial(_help, parser))
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     _add_programs(commands)
     _add_supervision(commands)
     add_queue_commands(commands)
     return parser
+
+
+def _help(parser: argparse.ArgumentParser, _arguments: argparse.Namespace) -> int:
+    parser.print_help()
+    return 0
 
 
 def _add_programs(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -89,7 +96,7 @@ def _add_programs(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     doctor.set_defaults(action=_doctor)
     demo = commands.add_parser("demo", help="the whole story with no account and no network")
     demo.add_argument("--once", action="store_true", help="end after the story")
-    demo.add_argument("--port", type=int, default=8765, help="of the chat page (8765)")
+    demo.add_argument("--port", type=_port, default=8765, help="of the chat page (8765)")
     demo.set_defaults(action=_demo)
 
 
@@ -105,7 +112,7 @@ def _add_supervision(commands: "argparse._SubParsersAction[argparse.ArgumentPars
     logs = commands.add_parser("logs", help="what the processes wrote")
     logs.add_argument("name", nargs="?", help="bridge, worker-1, … (all)")
     logs.add_argument("-f", "--follow", action="store_true", help="go on as more comes")
-    logs.add_argument("-n", "--lines", type=int, default=20, help="per process (20)")
+    logs.add_argument("-n", "--lines", type=_count, default=20, help="per process (20)")
     logs.set_defaults(action=_logs)
     for name, text in (("start", "start"), ("stop", "stop"), ("restart", "drain and start again")):
         command = commands.add_parser(name, help=f"{text} processes")
@@ -116,6 +123,20 @@ def _add_supervision(commands: "argparse._SubParsersAction[argparse.ArgumentPars
     scale = commands.add_parser("scale", help="change the number of workers, touching no other")
     scale.add_argument("workers", type=int, metavar="N")
     scale.set_defaults(action=_scale)
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise ValueError
+    return number
+
+
+def _port(text: str) -> int:
+    number = _count(text)
+    if number > 65_535:
+        raise ValueError
+    return number
 
 
 def _bridge(arguments: argparse.Namespace) -> int:
@@ -158,7 +179,18 @@ def _up(arguments: argparse.Namespace) -> int:
     settings = Settings.load()
     settings.need_token()
     settings.need_key()
+    asyncio.run(_look_into(settings))
     return supervision.up(settings, daemon=arguments.detach)
+
+
+async def _look_into(settings: Settings) -> None:
+    """Refuse a database nobody could work with before anything is started."""
+    from bridge.process import prepare_folders
+    from bridge.store import Store
+
+    prepare_folders(settings)
+    store = await Store.open(settings.database, settings.run_dir, check=True)
+    await store.close()
 
 
 def _down(_arguments: argparse.Namespace) -> int:

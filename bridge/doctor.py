@@ -204,6 +204,10 @@ def _database_says(connection: sqlite3.Connection, settings: Settings) -> list[C
     if version > ours:
         text = f"{path} was made by a newer KITT (its version {version}, ours {ours}): upgrade."
         return [Check("database", "problem", text)]
+    tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+    if version == 0 and tables:
+        text = f"{path} holds tables that are not KITT's: point KITT_PROFILE elsewhere."
+        return [Check("database", "problem", text)]
     if version < ours:
         text = f"{path} has version {version}; the next start brings it to {ours}."
         return [Check("database", "warning", text)]

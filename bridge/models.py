@@ -91,7 +91,7 @@ class Job:
         """A row of `SELECT * FROM jobs`; columns this version does not know are left out."""
         known = {name: row[name] for name in row.keys() if name in _JOB_FIELDS}  # noqa: SIM118
         known["status"] = JobStatus(known["status"])
-        return cls(**known)
+        return cls(**{name: _fitting(name, value) for name, value in known.items()})
 
     @property
     def name(self) -> str:
@@ -99,7 +99,22 @@ class Job:
         return self.title or short(self.prompt, 60)
 
 
-_JOB_FIELDS: Final = frozenset(item.name for item in fields(Job))
+_JOB_FIELDS: Final = {item.name: item.type for item in fields(Job)}
+
+
+def _fitting(name: str, value: Any) -> Any:
+    """A value as the field wants it: a row made by hand may hold a blob or a word for a number."""
+    kind = _JOB_FIELDS[name]
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "replace")
+    if value is None or kind is JobStatus:
+        return value
+    if kind in (str, str | None):
+        return str(value)
+    try:
+        return int(value) if kind in (int, int | None) else float(value)
+    except ValueError:
+        return 0 if kind is int else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -188,8 +188,9 @@ class SlotLock:
 
     def record(self, pid: int) -> None:
         """Name the holder, for the sentence a second one gets."""
-        os.ftruncate(self._fd, 0)
-        os.pwrite(self._fd, f"{pid}\n".encode(), 0)
+        with suppress(OSError):  # a full disk costs only the number in that sentence
+            os.ftruncate(self._fd, 0)
+            os.pwrite(self._fd, f"{pid}\n".encode(), 0)
 
 
 class CrashBackoff:

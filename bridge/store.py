@@ -274,6 +274,10 @@ def _statements_of(script: str) -> Iterator[str]:
     assert not pending.strip(), "a migration ends in the middle of a statement"
 
 
+def _as_text(data: bytes) -> str:
+    return data.decode("utf-8", "replace")
+
+
 async def _connect(path: Path, *, mode: str, timeout_s: float) -> aiosqlite.Connection:
     connection = aiosqlite.connect(
         f"{path.absolute().as_uri()}?mode={mode}",  # noqa: ASYNC240 - no file is touched
@@ -286,6 +290,8 @@ async def _connect(path: Path, *, mode: str, timeout_s: float) -> aiosqlite.Conn
     try:
         await connection
         connection.row_factory = sqlite3.Row
+        # a row made in a terminal with another encoding must not stop all others
+        connection.text_factory = _as_text
         await connection.execute("PRAGMA foreign_keys = ON")
     except BaseException:
         await connection.close()

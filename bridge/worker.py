@@ -42,7 +42,8 @@ IDLE_LOOK_S: Final = 2.0  # for rows made by hand; everything else announces its
 BUSY_LOOK_S: Final = 0.5  # a status set to cancelled by hand stops the job within a second
 DRAIN_S: Final = 20.0  # supervisord waits 30 s before it kills
 PROVIDER_WAIT_MAX_S: Final = 60.0
-LIMITS: Final = Limits(calls_max=60, max_tokens=8_000)
+LIMITS: Final = Limits(calls_max=60, max_tokens=32_000)
+SMALL_LIMITS: Final = Limits(calls_max=60, max_tokens=8_000)  # what most other models can write
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,7 +235,7 @@ class Worker:
             tools=tools,
             schemas=frozen["tools"],
             server_tools=server_tools(self._work.model_name, self._work.base_url),
-            limits=LIMITS,
+            limits=LIMITS if self._work.model_name.startswith("claude-") else SMALL_LIMITS,
             guard=lambda tx: self._queue.require(tx, job),
             on_end=end,
         )

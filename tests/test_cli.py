@@ -68,7 +68,17 @@ def test_version_is_that_of_the_package(terminal: Terminal) -> None:
     assert terminal.kitt("--version").out == f"kitt {__version__}\n"
 
 
-@pytest.mark.parametrize("arguments", [(), ("dance",), ("scale",), ("scale", "two")])
+def test_no_command_shows_what_there_is(terminal: Terminal) -> None:
+    done = terminal.kitt()
+
+    assert done.code == 0
+    assert "kitt up" in done.out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("dance",), ("scale",), ("scale", "two"), ("logs", "-n", "-5"), ("demo", "--port", "99999")],
+)
 def test_wrong_command_shows_how_it_is_used(terminal: Terminal, arguments: tuple[str, ...]) -> None:
     done = terminal.kitt(*arguments)
 
@@ -238,7 +248,9 @@ def made(terminal: Terminal) -> Path:
     return terminal.database
 
 
-@pytest.mark.parametrize("command", [("bridge",), ("worker",), ("queue", "list"), ("status",)])
+@pytest.mark.parametrize(
+    "command", [("bridge",), ("worker",), ("queue", "list"), ("status",), ("up", "--detach")]
+)
 def test_newer_database_is_left_as_it_is(
     terminal: Terminal, made: Path, command: tuple[str, ...]
 ) -> None:

@@ -216,13 +216,13 @@ async def test_looking_makes_nothing(newborn: Patient) -> None:
     assert report.code == 0
 
 
-async def test_an_older_database_is_not_migrated(keyless: Patient) -> None:
+async def test_tables_that_are_not_ours_are_a_problem_and_left_alone(keyless: Patient) -> None:
     shell(keyless.settings.database, "PRAGMA user_version = 0")
     before = keyless.settings.database.read_bytes()
 
     report = await keyless.look()
 
-    assert report.status("database") == "warning"
+    assert report.status("database") == "problem"
     assert keyless.settings.database.read_bytes() == before
 
 

@@ -487,3 +487,22 @@ async def test_late_words_of_a_former_holder_are_refused(shop: Shop) -> None:
 
     with pytest.raises(LeaseLost):
         await shop.queue.finish(job, "too late")
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "('7', CAST(x'71ff41' AS TEXT), 'pending', NULL)",  # text of another encoding
+        "(x'37', x'71ff41', 'pending', NULL)",  # blobs
+        "('7', 'quick job 3', 'scheduled', 'tomorrow')",  # a time that never comes
+        "('7', 'quick job 3', 'scheduled', NULL)",
+    ],
+)
+async def test_an_odd_row_made_by_hand_ends_and_stops_no_other(shop: Shop, row: str) -> None:
+    await shop.worker()
+
+    shop.rows(f"INSERT INTO jobs (chat_id, prompt, status, run_at) VALUES {row}")
+    shop.rows("INSERT INTO jobs (chat_id, prompt) VALUES ('7', 'quick job 7')")
+
+    await shop.job_is(1, JobStatus.DONE)
+    assert (await shop.job_is(2, JobStatus.DONE)).result == "result 7"

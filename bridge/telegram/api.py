@@ -19,7 +19,6 @@ from telegram import (
     LinkPreviewOptions,
     MessageEntity,
     ReplyParameters,
-    Update,
 )
 from telegram.error import (
     BadRequest,
@@ -42,6 +41,7 @@ os.environ["PTB_TIMEDELTA"] = "1"
 T = TypeVar("T")
 Buttons = list[list[dict[str, str]]]
 POLL_S = 30
+POLL_GRACE_S = 15  # for the answer to travel
 ALLOWED_UPDATES = ["message", "edited_message", "callback_query", "my_chat_member"]
 NOT_SENT = (httpx.PoolTimeout, httpx.ConnectTimeout, httpx.ConnectError)
 
@@ -137,12 +137,18 @@ class Api:
         """Close all connections."""
         await self.bot.shutdown()
 
-    async def get_updates(self, offset: int | None) -> list[Update]:
-        """Wait for updates, at most 30 s; everything below `offset` is confirmed."""
+    async def get_updates(self, offset: int | None) -> list[dict[str, Any]]:
+        """Wait for updates, at most 30 s; everything below `offset` is confirmed.
+
+        They come as they were received: the library's own call reads the whole batch at once, and
+        one update that it cannot read would keep all others from us for ever.
+        """
+        asked = {"offset": offset, "timeout": POLL_S, "allowed_updates": ALLOWED_UPDATES}
+        given = {name: value for name, value in asked.items() if value is not None}
         updates = await _translated(
-            self.bot.get_updates(offset=offset, timeout=POLL_S, allowed_updates=ALLOWED_UPDATES)
+            self.bot._post("getUpdates", given, read_timeout=POLL_S + POLL_GRACE_S)
         )
-        return list(updates)
+        return [update for update in updates if isinstance(update, dict)]
 
     async def send_text(
         self,

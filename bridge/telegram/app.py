@@ -251,8 +251,11 @@ class Bridge:
             now = self._clock.now()
             return people.stranger_may_be_answered(tx, user_id, item.name, language, now)
 
-        if await self._store.write(polite):
+        if command == "start" and argument and not self._owners:
+            await self._commands.say(item, "claim_wrong", state="refused")  # five tries, then new
+        elif await self._store.write(polite):
             key = "claim_wrong" if command == "start" and argument else "stranger"
+            key = key if self._owners or key == "claim_wrong" else "unclaimed"
             await self._commands.say(item, key, state="refused")
         else:
             await self._commands.over(item.update_id, state="refused")

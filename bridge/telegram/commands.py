@@ -242,7 +242,7 @@ class Commands:
         if not (digits.isascii() and digits.isdigit()):
             return [compose.plain_part(say(message.language, "job_how", command=command))]
         try:
-            return act(int(digits))
+            return act(int(digits[:19]))  # more digits than any id has
         except JobNotFound:
             return [compose.plain_part(say(message.language, "no_job", id=digits[:20]))]
         except JobRefused as error:

@@ -9,7 +9,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from telegram import Update
 
@@ -62,7 +62,7 @@ class Inbox:
         await self._store.write(count)
         for update_id, _, raw in waiting:
             if update_id not in bad:
-                self._handle(self.parse(raw))
+                self._try(raw)
         return list(bad.items())
 
     async def forgive(self) -> None:
@@ -96,28 +96,39 @@ class Inbox:
             failures = 0
             if updates:
                 await self._keep(updates)
-                offset = updates[-1].update_id + 1
+                offset = max(int(update["update_id"]) for update in updates) + 1
 
-    async def _keep(self, updates: list[Update]) -> None:
+    def _try(self, raw: str) -> bool:
+        """Hand on an update; False when the library cannot read it."""
+        try:
+            update = self.parse(raw)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next one must not wait
+            log.error("An update cannot be read (%s); it is set aside", type(error).__name__)
+            return False
+        self._handle(update)
+        return True
+
+    async def _keep(self, updates: list[dict[str, Any]]) -> None:
         """Hand on what was not known yet, and commit the batch.
 
         Handling begins while the disk is still busy: what it writes is queued behind this commit,
         and Telegram hears of it only with the next request.
         """
-        rows = [(update.update_id, update.to_json()) for update in updates]
+        rows = {int(update["update_id"]): json.dumps(update) for update in updates}
+        bad: set[int] = set()
 
         def insert(tx: Tx) -> None:
             now = stamp(self._clock.now())
-            for update_id, raw in rows:
+            for update_id, raw in rows.items():
                 tx.run("insert_update", update_id=update_id, raw=raw, now=now)
+            for update_id in bad:
+                over(tx, update_id, state="quarantined", now=now)
 
         def known(tx: Tx) -> set[int]:
-            return {u.update_id for u in updates if tx.one("update_state", update_id=u.update_id)}
+            return {i for i in rows if tx.one("update_state", update_id=i) is not None}
 
         old = await self._store.read(known)
-        for update in updates:
-            if update.update_id not in old:
-                self._handle(update)
+        bad.update(i for i, raw in rows.items() if i not in old and not self._try(raw))
 
         started = self._clock.monotonic()
         while True:

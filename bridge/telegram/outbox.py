@@ -9,13 +9,14 @@ wait (a flood, a network fault) does not hold up another.
 import asyncio
 import json
 import logging
+import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from bridge.agent.tool import ToolFailed
 from bridge.clock import Clock, moment, stamp
-from bridge.deliveries import from_row
+from bridge.deliveries import from_row, owe
 from bridge.errors import KittError
 from bridge.models import Delivery, Job
 from bridge.store import Store, Tx
@@ -118,9 +119,29 @@ class Outbox:
             log.exception("The lane of chat %s stopped", chat_id)
             if row is not None:
                 await self._over(row["id"], "failed", type(error).__name__)
+                await self._tell_plainly(row)
         finally:
             del self._lanes[chat_id]
             self._owed.set()  # something may have come while we were leaving
+
+    async def _tell_plainly(self, row: sqlite3.Row) -> None:
+        """The end of a job could not be rendered: its person is told where to look."""
+        if row["kind"] not in ("result", "failure"):
+            return
+        job_id = json.loads(row["payload"]).get("job")
+        text = say(await self._language(row["chat_id"]), "see_job", id=job_id)
+
+        def tell(tx: Tx) -> None:
+            owe(
+                tx,
+                chat_id=row["chat_id"],
+                thread_id=0,
+                kind="notice",
+                payload={"parts": [compose.plain_part(text)]},
+                now=stamp(self._clock.now()),
+            )
+
+        await self._store.write(tell)
 
     async def _send_next(self, delivery: Delivery, state: _Try) -> bool:
         """Send one part of a delivery. True when it is over (sent or given up)."""

@@ -22,6 +22,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "This code is not valid (any more). Run `kitt setup` for a new one.",
         "Deze code is niet (meer) geldig. Maak een nieuwe met `kitt setup`.",
     ),
+    "unclaimed": (
+        "Nobody owns this bot yet: open the link that `kitt setup` showed.",
+        "Deze bot heeft nog geen eigenaar: open de link die `kitt setup` liet zien.",
+    ),
     "stranger": (
         "This is a private bot. Ask its owner for access.",
         "Dit is een privébot. Vraag de eigenaar om toegang.",
@@ -153,6 +157,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "❌ #{id} mislukt ({attempts} pogingen)",
     ),
     "failed_title_one": ("❌ #{id} failed", "❌ #{id} mislukt"),
+    "see_job": ("Job {id} has ended: see /job {id}.", "Taak {id} is afgelopen: zie /job {id}."),
     "file_too_big": (
         "The file {name} is too big for Telegram; it is kept with the job.",
         "Het bestand {name} is te groot voor Telegram; het blijft bij de taak.",

@@ -215,7 +215,7 @@ async def test_a_second_poller_is_told_apart(api: Api, telegram: TelegramEmulato
         await first
 
     telegram.send(7, "Hello")
-    assert [u.message.text for u in await second if u.message] == ["Hello"]
+    assert [u["message"]["text"] for u in await second if u["message"]] == ["Hello"]
 
 
 async def test_a_chat_that_moved_names_its_new_id() -> None:

@@ -75,7 +75,7 @@ async def test_nobody_is_let_in_when_nobody_owns_the_bot(house: House, chat: Per
     answer = await chat.ask("Hello")
 
     await quiet(house)
-    assert answer.text.startswith("This is a private bot.")
+    assert answer.text.startswith("Nobody owns this bot yet")
 
 
 @pytest.mark.parametrize(

@@ -337,3 +337,15 @@ async def keep(post: Post, *updates: dict[str, Any]) -> None:
                 "insert_update", update_id=update["update_id"], raw=text, now=NOW
             )
         )
+
+
+async def test_an_update_nobody_can_read_is_set_aside_and_keeps_no_other_waiting(
+    post: Post, telegram: TelegramEmulator
+) -> None:
+    telegram.push_update({"message": {"message_id": 5, "chat": {"id": 7, "type": "private"}}})
+    telegram.send(7, "Hello")
+    post.start()
+
+    await until(lambda: post.seen == ["Hello"])
+    await until(lambda: [row["state"] for row in post.rows()] == ["quarantined", "new"])
+    assert "message_id" in post.rows()[0]["raw"]

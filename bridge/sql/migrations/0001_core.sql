@@ -48,6 +48,13 @@ BEGIN
   UPDATE jobs SET completed_at = strftime('%Y-%m-%d %H:%M:%f', 'now') WHERE id = NEW.id;
 END;
 
+-- A hand-made run_at that is no time would never come.
+CREATE TRIGGER jobs_wait_for_a_time AFTER INSERT ON jobs
+WHEN NEW.status = 'scheduled' AND coalesce(NEW.run_at, '') NOT GLOB '[12][0-9][0-9][0-9]-[01][0-9]-*'
+BEGIN
+  UPDATE jobs SET status = 'pending', run_at = NULL WHERE id = NEW.id;
+END;
+
 CREATE TABLE job_after (
   job_id   INTEGER NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
   after_id INTEGER NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
