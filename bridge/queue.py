@@ -153,8 +153,7 @@ class Queue:
     def note_progress(self, tx: Tx, job: Job, percent: float | None, step: str) -> None:
         """`progress` inside the caller's transaction."""
         text = clean_text(step)[:200]
-        held = tx.run("progress_job", **_fence(job), percent=percent, step=text)
-        if not held:
+        if not tx.run("progress_job", **_fence(job), percent=percent, step=text):
             raise _lost(job)
         record.note(tx, job, "progress", text, now=self._now())
         tx.wake("bridge")

@@ -3,7 +3,6 @@
 It asks for the bot's token and the provider's key, tries both, writes them to `.env` and shows a
 code that makes whoever sends it to the bot its owner. Nothing is written before everything was
 asked and tried; no secret is ever shown, stored in the database or passed as an argument.
-`kitt doctor` puts the same two questions to the services (`ask_telegram`, `try_key`).
 """
 
 import asyncio
@@ -136,9 +135,10 @@ class _Talk:
             raise error
         self.say(str(error))
 
-    def agrees(self, question: str) -> bool:
-        """Whether the answer is yes; Enter is no."""
-        return self.ask_aloud(f"{question} [y/N] ").strip().lower() in ("y", "yes", "j", "ja")
+    def agrees(self, question: str, *, hidden: bool = False) -> bool:
+        """Whether the answer is yes; Enter is no. `hidden`: a secret may be pasted here instead."""
+        ask = self.ask if hidden else self.ask_aloud
+        return ask(f"{question} [y/N] ").strip().lower() in ("y", "yes", "j", "ja")
 
 
 def _settle_token(
@@ -160,7 +160,7 @@ def _settle_token(
             settings = replace(settings, telegram_token=Secret(""))  # Enter must not repeat it
         except TryLater as error:
             talk.admit(error)
-            if talk.agrees("Keep this token without trying it?"):
+            if talk.agrees("Keep this token without trying it?", hidden=True):
                 return tried, None
         else:
             talk.tell(f"The token is that of @{facts.username}.")
@@ -196,7 +196,7 @@ def _settle_key(settings: Settings, talk: _Talk) -> Settings:
         except (ConfigError, TryLater) as error:
             talk.admit(error)
             # Refused may also mean: no credit yet, or a model this account does not have.
-            if talk.agrees("Keep this key and go on?"):
+            if talk.agrees("Keep this key and go on?", hidden=True):
                 return tried
         else:
             talk.tell(f"The key is accepted for {settings.model}.")

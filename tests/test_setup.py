@@ -232,7 +232,7 @@ async def test_the_code_it_shows_ends_after_ten_minutes(house: House) -> None:
 
 
 async def test_no_secret_is_shown_or_kept_in_the_database(house: House) -> None:
-    terminal = Terminal("no token", OTHER_TOKEN, TOKEN, "sk-ant-wrong-0000", KEY, aloud=("n",))
+    terminal = Terminal("no token", OTHER_TOKEN, TOKEN, "sk-ant-wrong-0000", "n", KEY)
     assert await house.set_up(terminal) == 0
 
     kept = b"".join(path.read_bytes() for path in house.profile.rglob("*") if path.is_file())
@@ -348,7 +348,7 @@ async def test_a_token_can_be_kept_while_telegram_is_away(
     house: House, telegram: TelegramEmulator
 ) -> None:
     telegram.order(telegram_faults.Fault(drop="refused"))
-    terminal = Terminal(TOKEN, KEY, aloud=("y",))
+    terminal = Terminal(TOKEN, "y", KEY)
 
     assert await house.set_up(terminal) == 0
     assert "Telegram cannot be reached now" in terminal.seen
@@ -358,7 +358,7 @@ async def test_a_token_can_be_kept_while_telegram_is_away(
 
 async def test_a_token_can_be_tried_again(house: House, telegram: TelegramEmulator) -> None:
     telegram.order(telegram_faults.Fault(status=502))
-    terminal = Terminal(TOKEN, TOKEN, KeyboardInterrupt, aloud=("",))
+    terminal = Terminal(TOKEN, "", TOKEN, KeyboardInterrupt)
 
     assert await house.set_up(terminal) == 130
     assert f"@{BOT_USERNAME}" in terminal.seen
@@ -405,7 +405,7 @@ async def test_without_a_terminal_a_webhook_is_never_removed(
 
 
 async def test_a_key_the_provider_refuses_is_asked_again(house: House) -> None:
-    terminal = Terminal(TOKEN, "sk-ant-wrong", KEY, aloud=("n",))
+    terminal = Terminal(TOKEN, "sk-ant-wrong", "n", KEY)
 
     assert await house.set_up(terminal) == 0
     assert "does not accept ANTHROPIC_API_KEY" in terminal.seen
@@ -416,7 +416,7 @@ async def test_a_key_may_be_kept_although_it_is_refused(
     house: House, claude: ClaudeEmulator
 ) -> None:
     claude.order(claude_faults.Fault(status=400))
-    terminal = Terminal(TOKEN, KEY, aloud=("y",))
+    terminal = Terminal(TOKEN, KEY, "y")
 
     assert await house.set_up(terminal) == 0
     assert house.settings.anthropic_key.reveal() == KEY
@@ -427,7 +427,7 @@ async def test_a_key_can_be_kept_while_the_provider_is_away(
     house: House, claude: ClaudeEmulator, status: int
 ) -> None:
     claude.order(claude_faults.Fault(status=status))
-    terminal = Terminal(TOKEN, KEY, aloud=("y",))
+    terminal = Terminal(TOKEN, KEY, "y")
 
     assert await house.set_up(terminal) == 0
     assert "not available now" in terminal.seen
@@ -435,7 +435,7 @@ async def test_a_key_can_be_kept_while_the_provider_is_away(
 
 async def test_an_address_where_nobody_listens_is_a_provider_that_is_away(house: House) -> None:
     house.environ["ANTHROPIC_BASE_URL"] = "http://127.0.0.1:1"
-    terminal = Terminal(TOKEN, KEY, aloud=("y",))
+    terminal = Terminal(TOKEN, KEY, "y")
 
     assert await house.set_up(terminal) == 0
     assert "cannot be reached" in terminal.seen
@@ -445,7 +445,7 @@ async def test_an_address_where_nobody_listens_is_a_provider_that_is_away(house:
 async def test_what_is_no_key_is_never_sent(
     house: House, claude: ClaudeEmulator, typed: str
 ) -> None:
-    terminal = Terminal(TOKEN, typed, KEY, aloud=("n",) if typed else ())
+    terminal = Terminal(TOKEN, typed, *(("n",) if typed else ()), KEY)
 
     assert await house.set_up(terminal) == 0
     assert len(claude.requests) == 1
@@ -514,8 +514,7 @@ async def test_without_a_terminal_services_that_are_away_are_a_reason_to_wait(
 async def test_ctrl_c_at_any_question_writes_nothing(
     house: House, stop: type[BaseException], typed: tuple[str, ...]
 ) -> None:
-    last: tuple[Typed, ...] = (stop,) if len(typed) == 2 else ()
-    terminal = Terminal(*typed, *(() if last else (stop,)), aloud=last)
+    terminal = Terminal(*typed, stop)
 
     assert await house.set_up(terminal) == 130
     assert house.untouched
