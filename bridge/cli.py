@@ -217,13 +217,20 @@ def _control(arguments: argparse.Namespace) -> int:
     from bridge import supervision
 
     settings = Settings.load()
+    names = arguments.names
     if arguments.command == "restart":
-        return supervision.restart(settings, arguments.names, rolling=arguments.rolling)
-    act = supervision.start if arguments.command == "start" else supervision.stop
-    return act(settings, arguments.names)
+        code = supervision.restart(settings, names, rolling=arguments.rolling)
+    else:
+        act = supervision.start if arguments.command == "start" else supervision.stop
+        code = act(settings, names)
+    past = {"start": "started", "stop": "stopped", "restart": "started again"}
+    print(f"{', '.join(names) or 'Everything'}: {past[arguments.command]}.")
+    return code
 
 
 def _scale(arguments: argparse.Namespace) -> int:
     from bridge import supervision
 
-    return supervision.scale(Settings.load(), arguments.workers)
+    code = supervision.scale(Settings.load(), arguments.workers)
+    print(f"Workers now: {arguments.workers}.")
+    return code
