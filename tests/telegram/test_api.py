@@ -88,10 +88,12 @@ async def test_an_edit_replaces_text_and_buttons(api: Api, telegram: TelegramEmu
     assert (message.text, message.buttons) == ("Two", [])
 
 
-async def test_the_same_edit_again_is_no_error(api: Api) -> None:
+async def test_the_same_edit_again_is_no_error(api: Api, telegram: TelegramEmulator) -> None:
     message_id = await api.send_text(CHAT, "One")
 
     await api.edit_text(CHAT, message_id, "One")
+
+    assert [call.status for call in telegram.calls("editMessageText")] == [400]
 
 
 async def test_the_general_topic_is_left_out_and_another_is_named(
@@ -131,8 +133,12 @@ async def test_the_menu_is_set_per_language(api: Api, telegram: TelegramEmulator
     assert [menu[0]["description"] for menu in menus] == ["your jobs", "je taken"]
 
 
-async def test_an_answer_to_a_press_that_comes_too_late_is_no_error(api: Api) -> None:
+async def test_an_answer_to_a_press_that_comes_too_late_is_no_error(
+    api: Api, telegram: TelegramEmulator
+) -> None:
     await api.answer_callback("4300000000000000099", "Hello")
+
+    assert [call.status for call in telegram.calls("answerCallbackQuery")] == [400]
 
 
 @pytest.mark.parametrize(

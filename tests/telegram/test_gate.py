@@ -205,7 +205,9 @@ def test_what_neither_json_nor_sqlite_can_keep_is_taken_out(text: str) -> None:
 
 
 def test_a_quote_is_cleaned_too() -> None:
-    incoming(reply_to_message=message("a\ud800b")).quote.encode()
+    quote = incoming(reply_to_message=message("a\ud800b")).quote
+
+    assert quote.encode() == b"a?b"
 
 
 def test_a_long_name_is_cut() -> None:

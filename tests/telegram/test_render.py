@@ -504,7 +504,7 @@ def test_invalid_output_falls_back_to_plain_text(monkeypatch: pytest.MonkeyPatch
 # -- what holds for every text --------------------------------------------------------------
 
 
-def holds(source: str) -> None:
+def check_promise(source: str) -> None:
     """The promise of `render`."""
     rendered = render(source)
     texts = [text for _, text in marked(rendered)]
@@ -520,18 +520,18 @@ def holds(source: str) -> None:
 @settings(max_examples=300, deadline=None)
 @given(any_text)
 def test_any_text_is_rendered(source: str) -> None:
-    holds(source)
+    check_promise(source)
 
 
 @settings(max_examples=500, deadline=None)
 @given(loose_markdown)
 def test_any_mixture_of_markdown_is_rendered(source: str) -> None:
-    holds(source)
+    check_promise(source)
 
 
 def test_every_prefix_of_a_document_is_rendered() -> None:
     for length in range(len(DOCUMENT) + 1):
-        holds(DOCUMENT[:length])
+        check_promise(DOCUMENT[:length])
 
 
 @settings(max_examples=200, deadline=None)

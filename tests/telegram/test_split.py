@@ -234,7 +234,7 @@ def test_entities_that_are_not_valid_are_dropped() -> None:
 # -- what holds for every text --------------------------------------------------------------
 
 
-def holds(rendered: Rendered, limit: int, entities_max: int) -> None:
+def check_promise(rendered: Rendered, limit: int, entities_max: int) -> None:
     """The promise of `split`."""
     parts = split(rendered, limit=limit, entities_max=entities_max)
 
@@ -250,13 +250,13 @@ def holds(rendered: Rendered, limit: int, entities_max: int) -> None:
 @settings(max_examples=300, deadline=None)
 @given(any_text, limits)
 def test_any_text_is_split_without_loss(text: str, limit: int) -> None:
-    holds(plain(text), limit, 100)
+    check_promise(plain(text), limit, 100)
 
 
 @settings(max_examples=400, deadline=None)
 @given(long_markdown, limits, st.sampled_from([0, 1, 3, 100]))
 def test_any_markdown_is_split_without_loss(source: str, limit: int, entities_max: int) -> None:
-    holds(render(source), limit, entities_max)
+    check_promise(render(source), limit, entities_max)
 
 
 @settings(max_examples=300, deadline=None)
