@@ -33,10 +33,10 @@ check: $(VENV)/.dev ## format, lint, types
 format: $(VENV)/.dev ## rewrite the code in the house style
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
-bench: $(VENV)/.dev ## the figures of the README, as JSON
+bench: $(VENV)/.dev $(VENV)/.bench ## the figures of the README, as JSON
 	@$(BIN)/python -m bench $(ARGS)
 lock: ## renew requirements/*.txt from pyproject.toml (needs uv)
-	@for x in run: demo:demo dev:demo,dev; do \
+	@for x in run: demo:demo dev:demo,dev bench:bench; do \
 		uv pip compile --quiet pyproject.toml requirements/build.in --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-header --no-annotate \
 		$$(echo $${x#*:} | tr , '\n' | sed '/./s/^/--extra /') -o requirements/$${x%%:*}.txt; done

@@ -12,6 +12,8 @@ from typing import Any, Final
 from bridge.errors import JobRefused
 
 PROMPT_CHARS_MAX: Final = 200_000  # about 50k tokens; a longer text belongs in a file
+JOB_TIMEOUT_S: Final = 2 * 3600.0  # of one attempt
+MAX_AGE_S: Final = 7 * 86_400.0  # nothing is replayed weeks later
 BACKOFF_FIRST_S: Final = 2.0  # then 4 and 8 s
 BACKOFF_MAX_S: Final = 3600.0  # for jobs that may fail more often than anyone waits
 
@@ -53,6 +55,13 @@ class NewJob:
     unique_key: str | None = None  # one live job per key
     source: str | None = None  # e.g. "update:123:0"; a replay cannot insert twice
     max_attempts: int = 3
+    if_parent_fails: str = "cancel"  # or "run": go on when a job in `after` failed or was cancelled
+    parent_id: int | None = None  # the job that started this one
+    timeout_s: float | None = None  # one attempt may take this long; None = JOB_TIMEOUT_S
+    max_age_s: float | None = (
+        MAX_AGE_S  # not started so long after it could: never; None = no limit
+    )
+    schedule_id: int | None = None  # the schedule that made it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +94,14 @@ class Job:
     error: str | None = None
     unique_key: str | None = None
     source: str | None = None
+    if_parent_fails: str = "cancel"
+    parent_id: int | None = None
+    timeout_s: float | None = None
+    expires_at: str | None = None  # UTC stamp
+    rescues: int = 0  # times it was taken back from a worker that was gone
+    question: str | None = None  # what it asked its user, while `waiting`
+    answer: str | None = None
+    schedule_id: int | None = None
 
     @classmethod
     def from_row(cls, row: sqlite3.Row) -> "Job":
