@@ -1,49 +1,27 @@
 """The queue: every change of a job's status, each in one transaction.
 
-A claim raises `attempt`, and every later write of that run says `id, worker, attempt, running`;
-when it changes no row the lease is lost and the writer must stop (a worker that was frozen and
-comes back can do no harm). How a job ends and what is owed for it commit together: the delivery of
-the result, the note in the chat's conversation, the jobs it unblocks.
+This half is what users do: add, look, cancel, retry, put off, answer, pause. What workers do with
+jobs, and why no two of them ever end the same one, is in leases.py.
 """
 
 import json
-import random
-from collections.abc import Callable, Iterable
-from datetime import timedelta
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
 from typing import Final
 
 from bridge import record
-from bridge.clock import Clock, stamp
-from bridge.errors import JobNotFound, JobRefused, LeaseLost
-from bridge.models import (
-    Artifact,
-    Job,
-    JobStatus,
-    NewJob,
-    check_new,
-    clean_text,
-    retry_delay_s,
-)
-from bridge.store import Store, Tx
+from bridge.clock import moment, stamp
+from bridge.errors import JobNotFound, JobRefused
+from bridge.leases import Leases
+from bridge.models import MAX_AGE_S, Job, JobStatus, NewJob, check_new, clean_text
+from bridge.store import Tx
 
-WORKER_DIED: Final = "worker_died"
+EVERY_KIND: Final = "*"
+RETRIED_AT_ONCE: Final = 100  # more of them take another transaction, so that others get a turn
 
 
-class Queue:
-    """Jobs in one SQLite file. `jitter` gives numbers from 0 to 1 for the backoff."""
-
-    def __init__(
-        self,
-        *,
-        store: Store,
-        clock: Clock,
-        lease_s: float = 30.0,
-        jitter: Callable[[], float] = random.random,
-    ) -> None:
-        self.store = store
-        self.clock = clock
-        self.lease_s = lease_s
-        self._jitter = jitter
+class Queue(Leases):
+    """Jobs in one SQLite file."""
 
     async def add(self, new: NewJob) -> Job:
         """Store a job; it is safe on disk when this returns.
@@ -51,6 +29,10 @@ class Queue:
         A `source` or live `unique_key` seen before returns the job it made. Raises: JobRefused.
         """
         return await self.store.write(lambda tx: self.insert(tx, new))
+
+    async def add_many(self, jobs: Sequence[NewJob]) -> list[Job]:
+        """`add` for all of them in one commit: all are stored or none. Raises: JobRefused."""
+        return await self.store.write(lambda tx: [self.insert(tx, new) for new in jobs])
 
     def insert(self, tx: Tx, new: NewJob) -> Job:
         """`add` inside the caller's transaction."""
@@ -61,13 +43,13 @@ class Queue:
             if found is not None:
                 return Job.from_row(found)
         now = self._now()
-        open_parents = self._open_parents(tx, new.after)
+        open_parents = self._open_parents(tx, new)
         status = JobStatus.PENDING
         if open_parents:
             status = JobStatus.BLOCKED
         elif new.run_at is not None and new.run_at > now:
             status = JobStatus.SCHEDULED
-        job_id = tx.insert(
+        row = tx.one(
             "insert_job",
             chat_id=new.chat_id,
             prompt=clean_text(new.prompt),
@@ -84,155 +66,21 @@ class Queue:
             request_message_id=new.request_message_id,
             unique_key=new.unique_key,
             source=new.source,
+            if_parent_fails=new.if_parent_fails,
+            parent_id=new.parent_id,
+            timeout_s=new.timeout_s,
+            expires_at=self._expiry(new.run_at or now, new.max_age_s),
+            schedule_id=new.schedule_id,
             now=now,
         )
+        assert row is not None
+        job = Job.from_row(row)
         for parent in open_parents:
-            tx.run("insert_after", job_id=job_id, after_id=parent)
-        job = self.find(tx, job_id)
-        record.note(tx, job, "added", now=self._now())
+            tx.run("insert_after", job_id=job.id, after_id=parent)
+        record.note(tx, job, "added", self._condition(new, open_parents), now=now)
         record.owe_card(tx, job, now=now)
         tx.wake("worker")
         return job
-
-    async def claim(self, worker_id: str) -> Job | None:
-        """Take the most urgent, then oldest job, or None; writes nothing when there is none."""
-
-        def look(tx: Tx) -> bool:
-            return bool(tx.value("claimable", now=self._now()))
-
-        def take(tx: Tx) -> Job | None:
-            now = self._now()
-            tx.run("promote_due", now=now)
-            row = tx.one(
-                "claim_job",
-                worker_id=worker_id,
-                lease_until=self.clock.monotonic() + self.lease_s,
-                boot_id=self.clock.boot_id,
-                now=now,
-            )
-            if row is None:
-                return None
-            job = Job.from_row(row)
-            record.note(tx, job, "claimed", worker_id, now=self._now())
-            record.owe_card(tx, job, now=now)  # a row inserted by hand has none yet
-            tx.wake("bridge")
-            return job
-
-        if not await self.store.read(look):
-            return None
-        return await self.store.write(take, durable=False)
-
-    async def heartbeat(self, worker_id: str) -> set[tuple[int, int]]:
-        """Extend the worker's leases; the (job id, attempt) pairs it still holds."""
-
-        def beat(tx: Tx) -> set[tuple[int, int]]:
-            rows = tx.all(
-                "heartbeat",
-                worker_id=worker_id,
-                lease_until=self.clock.monotonic() + self.lease_s,
-                boot_id=self.clock.boot_id,
-            )
-            return {(row["id"], row["attempt"]) for row in rows}
-
-        return await self.store.write(beat, durable=False)
-
-    async def held(self, worker_id: str) -> set[tuple[int, int]]:
-        """The (job id, attempt) pairs this worker still holds; writes nothing."""
-        return await self.store.read(
-            lambda tx: {(row["id"], row["attempt"]) for row in tx.all("held", worker_id=worker_id)}
-        )
-
-    async def progress(self, job: Job, percent: float | None, step: str) -> None:
-        """Say where a job stands. Raises: LeaseLost."""
-
-        def say(tx: Tx) -> None:
-            self.note_progress(tx, job, percent, step)
-
-        await self.store.write(say, durable=False)
-
-    def note_progress(self, tx: Tx, job: Job, percent: float | None, step: str) -> None:
-        """`progress` inside the caller's transaction."""
-        text = clean_text(step)[:200]
-        if not tx.run("progress_job", **_fence(job), percent=percent, step=text):
-            raise _lost(job)
-        record.note(tx, job, "progress", text, now=self._now())
-        tx.wake("bridge")
-
-    def require(self, tx: Tx, job: Job) -> None:
-        """Raise LeaseLost unless this attempt may still write."""
-        if tx.one("holds", **_fence(job)) is None:
-            raise _lost(job)
-
-    async def finish(self, job: Job, result: str, files: Iterable[Artifact] = ()) -> Job:
-        """The job is done: result, delivery and note in one commit. Raises: LeaseLost."""
-        return await self.store.write(lambda tx: self.finish_in(tx, job, result, files))
-
-    def finish_in(self, tx: Tx, job: Job, result: str, files: Iterable[Artifact] = ()) -> Job:
-        """`finish` inside the caller's transaction."""
-        row = tx.one("finish_job", **_fence(job), result=clean_text(result), now=self._now())
-        if row is None:
-            raise _lost(job)
-        for file in files:
-            self.attach(tx, job, file)
-        done = Job.from_row(row)
-        record.ended(tx, done, text=done.result or "", delivery="result", now=self._now())
-        return done
-
-    def attach(self, tx: Tx, job: Job, file: Artifact) -> None:
-        """Give the user a file of this job, with its result."""
-        name, caption = clean_text(file.name), clean_text(file.caption)
-        tx.run("insert_file", job_id=job.id, path=file.path, name=name, caption=caption)
-
-    async def fail(self, job: Job, error: str, *, again: bool = True) -> Job:
-        """An attempt failed: scheduled again with backoff, or failed for good. Raises: LeaseLost.
-
-        `error` is `code` or `code: detail`; the code is what the chat translates.
-        """
-        return await self.store.write(lambda tx: self.fail_in(tx, job, error, again=again))
-
-    def fail_in(self, tx: Tx, job: Job, error: str, *, again: bool) -> Job:
-        """`fail` inside the caller's transaction."""
-        error = clean_text(error)[:2000]
-        now = self.clock.now()
-        failures = job.failures + 1
-        retry = again and failures < job.max_attempts
-        delay = timedelta(seconds=retry_delay_s(failures, jitter=self._jitter()))
-        row = tx.one(
-            "fail_job",
-            **_fence(job),
-            status=JobStatus.SCHEDULED if retry else JobStatus.FAILED,
-            error=error,
-            run_at=stamp(now + delay) if retry else None,
-            completed_at=None if retry else stamp(now),
-        )
-        if row is None:
-            raise _lost(job)
-        failed = Job.from_row(row)
-        if retry:
-            record.note(tx, failed, "retry", error, now=self._now())
-        else:
-            record.ended(tx, failed, text=error, delivery="failure", now=self._now())
-        tx.wake("worker")  # its sleep must end at run_at
-        tx.wake("bridge")
-        return failed
-
-    async def give_back(self, job: Job, *, wait_s: float = 0.0, step: str | None = None) -> None:
-        """Return a job that could not be worked on now; no failure is counted.
-
-        A draining worker gives it back at once, a worker whose provider is away after `wait_s`.
-        Without `step` it keeps showing the last one that was reported.
-        """
-        text = None if step is None else clean_text(step)[:200]
-
-        def back(tx: Tx) -> None:
-            run_at = stamp(self.clock.now() + timedelta(seconds=wait_s)) if wait_s else None
-            status = JobStatus.SCHEDULED if wait_s else JobStatus.PENDING
-            if tx.run("give_back_job", **_fence(job), status=status, run_at=run_at, step=text):
-                record.note(tx, job, "given back", text or "", now=self._now())
-                tx.wake("worker")
-                tx.wake("bridge")
-
-        await self.store.write(back)
 
     async def cancel(self, job_id: int, *, chat_id: str | None = None) -> Job:
         """Cancel a job that has not ended; whoever runs it stops within a second.
@@ -244,13 +92,28 @@ class Queue:
     def cancel_in(self, tx: Tx, job_id: int, *, chat_id: str | None) -> Job:
         """`cancel` inside the caller's transaction."""
         self.find(tx, job_id, chat_id)
-        row = tx.one("cancel_job", id=job_id, now=self._now())
+        now = self._now()
+        row = tx.one("cancel_job", id=job_id, now=now)
         if row is None:
             return self.find(tx, job_id)
         job = Job.from_row(row)
-        record.ended(tx, job, text="", delivery=None, now=self._now())
+        record.ended(tx, job, text="", delivery=None, now=now)
         tx.wake("worker")
         return job
+
+    async def cancel_tree(self, job_id: int, *, chat_id: str | None = None) -> list[Job]:
+        """Cancel a job and all that came from it or waits for it, in one commit.
+
+        Returns those that had not ended, as they now are. Raises: JobNotFound.
+        """
+
+        def cut(tx: Tx) -> list[Job]:
+            self.find(tx, job_id, chat_id)
+            tree = [row["id"] for row in tx.all("live_tree", id=job_id)]
+            # The deepest first: what waits for a job is over before the job itself is.
+            return [self.cancel_in(tx, one, chat_id=None) for one in reversed(tree)]
+
+        return await self.store.write(cut)
 
     async def retry(self, job_id: int, *, chat_id: str | None = None) -> Job:
         """Run a failed or cancelled job again from its last finished step.
@@ -266,46 +129,109 @@ class Queue:
         twin = tx.value("live_job_by_key", unique_key=found.unique_key)
         if twin not in (None, job_id):
             raise JobRefused(f"Job {twin} does the same: wait for it, or cancel it first.")
-        row = tx.one("retry_job", id=job_id)
+        now = self._now()
+        max_age_s = MAX_AGE_S if found.expires_at is not None else None
+        row = tx.one("retry_job", id=job_id, expires_at=self._expiry(now, max_age_s))
         if row is None:
             return found
         job = Job.from_row(row)
-        record.note(tx, job, "retried", now=self._now())
+        record.note(tx, job, "retried", now=now)
         tx.run("reopen_card", job_id=job_id)
         tx.wake("worker")
         tx.wake("bridge")
         return job
 
-    async def rescue(self, worker_id: str) -> list[Job]:
-        """Take back jobs whose worker is gone; writes nothing when there are none.
+    async def retry_all(self, *, kind: str | None = None, chat_id: str | None = None) -> list[int]:
+        """Run every failed job again; one whose unique key a live job has stays as it is.
 
-        `worker_id` is `slot:pid:nonce`; who holds a slot knows that its former holders are dead.
+        Returns the ids of those that run again.
         """
-        slot = worker_id.partition(":")[0]
+        retried: list[int] = []
+        after_id = 0
 
-        def orphans(tx: Tx) -> list[Job]:
-            rows = tx.all(
-                "orphans",
-                monotonic=self.clock.monotonic(),
-                boot_id=self.clock.boot_id,
-                slot=slot,
-                worker_id=worker_id,
+        def some(tx: Tx) -> tuple[int, list[int]]:
+            values = {"after_id": after_id, "kind": kind, "chat_id": chat_id}
+            dead = [row["id"] for row in tx.all("dead_ids", **values, limit=RETRIED_AT_ONCE)]
+            again = []
+            for job_id in dead:
+                try:
+                    again.append(self.retry_in(tx, job_id, chat_id=None).id)
+                except JobRefused:
+                    continue
+            return (dead[-1] if dead else -1), again
+
+        while after_id >= 0:
+            after_id, again = await self.store.write(some)
+            retried += again
+        return retried
+
+    async def snooze(self, job_id: int, until: datetime, *, chat_id: str | None = None) -> Job:
+        """Put a job off that has not started; one that waits for others keeps waiting for them too.
+
+        Raises: JobNotFound, JobRefused when it runs or has ended.
+        """
+
+        def put_off(tx: Tx) -> Job:
+            found = self.find(tx, job_id, chat_id)
+            run_at = stamp(until)
+            max_age_s = MAX_AGE_S if found.expires_at is not None else None
+            row = tx.one(
+                "snooze_job",
+                id=job_id,
+                run_at=run_at,
+                expires_at=self._expiry(run_at, max_age_s),
             )
-            return [Job.from_row(row) for row in rows]
+            if row is None:
+                raise JobRefused(
+                    f"Job {job_id} is {found.status}: only one that waits can be put off."
+                )
+            job = Job.from_row(row)
+            record.note(tx, job, "snoozed", f"until {run_at} UTC", now=self._now())
+            tx.wake("worker")
+            tx.wake("bridge")
+            return job
 
-        def take_back(tx: Tx) -> list[Job]:
-            for row in tx.all("stranded"):
-                self._unstrand(tx, row["id"], in_vain=bool(row["in_vain"]))
-            return [rescued for job in orphans(tx) if (rescued := self._rescue(tx, job))]
+        return await self.store.write(put_off)
 
-        def look(tx: Tx) -> bool:
-            return bool(orphans(tx) or tx.all("stranded"))
+    async def answer(self, job_id: int, text: str, *, chat_id: str | None = None) -> Job:
+        """Answer what a waiting job asked; it goes on. Raises: JobNotFound, JobRefused."""
+        return await self.store.write(lambda tx: self.answer_in(tx, job_id, text, chat_id=chat_id))
 
-        return await self.store.write(take_back) if await self.store.read(look) else []
+    def answer_in(self, tx: Tx, job_id: int, text: str, *, chat_id: str | None) -> Job:
+        """`answer` inside the caller's transaction."""
+        found = self.find(tx, job_id, chat_id)
+        row = tx.one("answer_job", id=job_id, answer=clean_text(text))
+        if row is None:
+            raise JobRefused(f"Job {job_id} is {found.status}: it waits for no answer.")
+        job = Job.from_row(row)
+        record.note(tx, job, "answered", now=self._now())  # what was said is not for the history
+        tx.wake("worker")
+        tx.wake("bridge")
+        return job
+
+    async def pause(self, kind: str = EVERY_KIND) -> None:
+        """Start no more jobs of this kind until `resume`; what runs goes on."""
+        await self.store.write(lambda tx: tx.run("pause_kind", kind=kind, now=self._now()))
+
+    async def resume(self, kind: str = EVERY_KIND) -> bool:
+        """Start jobs of this kind again; False when it was not paused."""
+
+        def again(tx: Tx) -> bool:
+            tx.wake("worker")
+            return bool(tx.run("resume_kind", kind=kind))
+
+        return await self.store.write(again)
 
     async def get(self, job_id: int, *, chat_id: str | None = None) -> Job:
         """One job. Raises: JobNotFound, also when it belongs to another chat."""
         return await self.store.read(lambda tx: self.find(tx, job_id, chat_id))
+
+    def find(self, tx: Tx, job_id: int, chat_id: str | None = None) -> Job:
+        """`get` inside the caller's transaction."""
+        row = tx.one("job", id=job_id, chat_id=chat_id) if 0 < job_id < 2**63 else None
+        if row is None:
+            raise JobNotFound(f"There is no job {job_id}.")
+        return Job.from_row(row)
 
     async def jobs(
         self,
@@ -320,61 +246,37 @@ class Queue:
             lambda tx: list_jobs(tx, chat_id=chat_id, statuses=statuses, limit=limit, offset=offset)
         )
 
-    async def next_run_at(self) -> str | None:
-        """Stamp of the next scheduled job, or None."""
-        return await self.store.read(lambda tx: tx.value("next_run_at"))
-
-    def _unstrand(self, tx: Tx, job_id: int, *, in_vain: bool) -> None:
-        """A parent was ended by hand: its dependants end or go on as if we had ended it."""
-        if in_vain:
-            self.cancel_in(tx, job_id, chat_id=None)
-        else:
-            tx.run("unblock_job", id=job_id, now=self._now())
-            tx.wake("worker")
-
-    def _rescue(self, tx: Tx, job: Job) -> Job | None:
-        dead = job.failures + 1 >= job.max_attempts
-        row = tx.one(
-            "rescue_job",
-            id=job.id,
-            attempt=job.attempt,
-            status=JobStatus.FAILED if dead else JobStatus.PENDING,
-            error=WORKER_DIED,
-            completed_at=self._now() if dead else None,
-        )
-        if row is None:
-            return None
-        rescued = Job.from_row(row)
-        record.note(tx, rescued, "rescued", job.worker_id or "", now=self._now())
-        if dead:
-            record.ended(tx, rescued, text=WORKER_DIED, delivery="failure", now=self._now())
-        tx.wake("worker")
-        tx.wake("bridge")
-        return rescued
-
-    def _open_parents(self, tx: Tx, after: tuple[int, ...]) -> list[int]:
-        """Parents that are not done yet. Raises: JobRefused for one that never will be."""
+    def _open_parents(self, tx: Tx, new: NewJob) -> list[int]:
+        """Parents that have not ended. Raises: JobRefused for one that never will be done."""
         still_open: list[int] = []
-        for parent_id in after:
+        for parent_id in new.after:
             try:
                 status = self.find(tx, parent_id).status
             except JobNotFound:
                 raise JobRefused(f"There is no job {parent_id} to wait for.") from None
-            if status in (JobStatus.FAILED, JobStatus.CANCELLED):
+            if status in (JobStatus.FAILED, JobStatus.CANCELLED) and new.if_parent_fails != "run":
                 raise JobRefused(f"Job {parent_id} is {status}: nothing can wait for it.")
-            if status is not JobStatus.DONE:
+            if not status.final:
                 still_open.append(parent_id)
         return still_open
 
-    def _now(self) -> str:
-        return stamp(self.clock.now())
+    def _condition(self, new: NewJob, parents: list[int]) -> str:
+        """What was chosen when the job was added, for its history."""
+        if not parents:
+            return ""
+        names = ", ".join(map(str, parents))
+        also = (
+            "then or when one fails" if new.if_parent_fails == "run" else "cancelled if one fails"
+        )
+        return f"after {names}; {also}"
 
-    def find(self, tx: Tx, job_id: int, chat_id: str | None = None) -> Job:
-        """`get` inside the caller's transaction."""
-        row = tx.one("job", id=job_id, chat_id=chat_id) if 0 < job_id < 2**63 else None
-        if row is None:
-            raise JobNotFound(f"There is no job {job_id}.")
-        return Job.from_row(row)
+    def _expiry(self, start: str, max_age_s: float | None) -> str | None:
+        if max_age_s is None:
+            return None
+        try:
+            return stamp(moment(start) + timedelta(seconds=max_age_s))
+        except (ValueError, OverflowError):  # at the end of all time
+            return None
 
 
 def list_jobs(
@@ -389,11 +291,3 @@ def list_jobs(
         offset=offset,
     )
     return [Job.from_row(row) for row in rows]
-
-
-def _fence(job: Job) -> dict[str, object]:
-    return {"id": job.id, "worker_id": job.worker_id, "attempt": job.attempt}
-
-
-def _lost(job: Job) -> LeaseLost:
-    return LeaseLost(f"Job {job.id}, attempt {job.attempt}, is no longer held by {job.worker_id}.")

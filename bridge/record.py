@@ -4,7 +4,8 @@ Its line of history, the card that shows it, the message that carries its end, t
 chat's conversation and the end of the jobs that waited for it in vain.
 """
 
-from typing import Final
+import json
+from typing import Any, Final
 
 from bridge import conversation
 from bridge.deliveries import in_telegram, owe
@@ -14,8 +15,18 @@ from bridge.store import Tx
 PARENT_FAILED: Final = "parent_failed"
 
 
-def note(tx: Tx, job: Job, event: str, message: str = "", *, now: str) -> None:
-    """One line of the job's history (`job_events`)."""
+def note(
+    tx: Tx,
+    job: Job,
+    event: str,
+    message: str = "",
+    *,
+    now: str,
+    level: str = "info",
+    step: str = "",
+    data: dict[str, Any] | None = None,
+) -> None:
+    """One line of the job's history (`job_events`); `level` is info, warning or error."""
     tx.run(
         "insert_event",
         job_id=job.id,
@@ -23,6 +34,9 @@ def note(tx: Tx, job: Job, event: str, message: str = "", *, now: str) -> None:
         attempt=job.attempt,
         event=event,
         message=message[:500],
+        level=level,
+        step=step,
+        data=None if data is None else json.dumps(data),
     )
 
 
@@ -45,11 +59,9 @@ def ended(tx: Tx, job: Job, *, text: str, delivery: str | None, now: str) -> Non
     `delivery` is the kind of message owed to the user; a cancelled job owes none, its card says so.
     """
     _end(tx, job, text=text, delivery=delivery, now=now)
-    if job.status is JobStatus.DONE:
-        tx.run("unblock", after_id=job.id, now=now)
+    if tx.run("unblock", after_id=job.id, now=now):
         tx.wake("worker")
-        return
-    hopeless = [job.id]  # a list, not recursion: chains may be long
+    hopeless = [] if job.status is JobStatus.DONE else [job.id]  # no recursion: chains may be long
     while hopeless:
         parent_id = hopeless.pop()
         for row in tx.all("waiting_for", after_id=parent_id):
@@ -58,11 +70,25 @@ def ended(tx: Tx, job: Job, *, text: str, delivery: str | None, now: str) -> Non
                 cancelled = Job.from_row(child)
                 note(tx, cancelled, PARENT_FAILED, f"job {parent_id}", now=now)
                 _end(tx, cancelled, text=PARENT_FAILED, delivery=None, now=now)
+                if tx.run("unblock", after_id=cancelled.id, now=now):
+                    tx.wake("worker")
                 hopeless.append(cancelled.id)
 
 
+def asked(tx: Tx, job: Job, *, now: str) -> None:
+    """The job waits for its user: its history, its card, and the message that asks."""
+    note(tx, job, "asked", job.question or "", now=now)
+    _tell(tx, job, text=job.question or "", delivery="question", now=now)
+
+
 def _end(tx: Tx, job: Job, *, text: str, delivery: str | None, now: str) -> None:
-    note(tx, job, job.status.value, job.error or "", now=now)
+    level = "error" if job.status is JobStatus.FAILED else "info"
+    note(tx, job, job.status.value, job.error or "", level=level, now=now)
+    _tell(tx, job, text=text, delivery=delivery, now=now)
+
+
+def _tell(tx: Tx, job: Job, *, text: str, delivery: str | None, now: str) -> None:
+    """The chat's conversation and the chat itself."""
     if in_telegram(job.chat_id):
         conversation.append_event(
             tx,

@@ -95,7 +95,7 @@ class Worker:
                     look = version != before or self._is_due(due)
                 if look:
                     await self._take()
-                    due = await self._queue.next_run_at()
+                    due = await self._queue.next_look_at()
                 look = await wake.wait(self._look_s(due))
             except TryLater as error:
                 log.warning("%s", error)

@@ -8,6 +8,7 @@ but the current holder, a lost job or a doubled result is seen at once.
 import asyncio
 import sqlite3
 import tempfile
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -29,12 +30,14 @@ LEASE_S = 30.0
 IN_MEMORY = Path("/dev/shm")  # durability is not what is tested here
 PENDING, SCHEDULED, BLOCKED = JobStatus.PENDING, JobStatus.SCHEDULED, JobStatus.BLOCKED
 RUNNING, DONE, FAILED = JobStatus.RUNNING, JobStatus.DONE, JobStatus.FAILED
-CANCELLED = JobStatus.CANCELLED
+CANCELLED, WAITING = JobStatus.CANCELLED, JobStatus.WAITING
+CHAT_CONCURRENCY = 2
 ARROWS = {
     PENDING: {RUNNING, CANCELLED},
     SCHEDULED: {PENDING, RUNNING, CANCELLED},  # running: promoted and claimed in one step
     BLOCKED: {PENDING, SCHEDULED, CANCELLED},
-    RUNNING: {PENDING, SCHEDULED, DONE, FAILED, CANCELLED},
+    RUNNING: {PENDING, SCHEDULED, WAITING, DONE, FAILED, CANCELLED},
+    WAITING: {PENDING, CANCELLED},
     DONE: set(),
     FAILED: {PENDING},
     CANCELLED: {PENDING, BLOCKED},
@@ -46,7 +49,7 @@ WORKERS = st.integers(0, 1)
 STEPS = """
     claim claim claim claim claim finish finish finish fail give-up progress give-back wait
     heartbeat rescue rescue pass-3 pass-3 pass-31 freeze freeze freeze restart reboot back on
-    cancel cancel cancel-by-hand retry retry
+    cancel cancel cancel-by-hand retry retry ask ask answer answer
 """
 
 
@@ -55,6 +58,9 @@ class Expected:
     """What the model knows of a job."""
 
     status: JobStatus
+    chat: str = "7"
+    turn: int | None = None
+    runs_anyway: bool = False
     priority: int = 0
     max_attempts: int = 3
     attempt: int = 0
@@ -80,7 +86,13 @@ class QueueMachine(RuleBasedStateMachine):
         self.clock = FakeClock()
         path = Path(self.folder.name) / "kitt.db"
         self.store = self.run(Store.open(path, path.parent / "run", sql=self.sql))
-        self.queue = Queue(store=self.store, clock=self.clock, lease_s=LEASE_S, jitter=lambda: 0.0)
+        self.queue = Queue(
+            store=self.store,
+            clock=self.clock,
+            lease_s=LEASE_S,
+            chat_concurrency=CHAT_CONCURRENCY,
+            jitter=lambda: 0.0,
+        )
         self.onlooker = sqlite3.connect(path)
         self.onlooker.row_factory = sqlite3.Row
         self.workers = [f"w{number}:0" for number in range(2)]
@@ -142,19 +154,46 @@ class QueueMachine(RuleBasedStateMachine):
             n for n, job in self.jobs.items() if job.status is BLOCKED and job_id in job.parents
         ]
 
+    def line_up(self, job_id: int, status: JobStatus = PENDING) -> None:
+        """It may be claimed now or later; a turn is given once, when it first may."""
+        job = self.jobs[job_id]
+        job.status = status
+        if status is not PENDING or job.turn is not None:
+            return
+        line = [
+            other
+            for n, other in self.jobs.items()
+            if n != job_id and other.status is PENDING and other.priority == job.priority
+        ]
+        own = [other.turn or 0 for other in line if other.chat == job.chat]
+        first = min((other.turn or 0 for other in line), default=0)
+        job.turn = max(max(own, default=-1) + 1, first)
+
     def end(self, job_id: int, status: JobStatus) -> None:
         """A job ended; those that wait for it follow."""
+        self.over(job_id, status)
+        hopeless = [] if status is DONE else [job_id]
+        while hopeless:
+            for child_id in self.children_of(hopeless.pop()):
+                if not self.jobs[child_id].runs_anyway:
+                    self.over(child_id, CANCELLED)
+                    hopeless.append(child_id)
+
+    def over(self, job_id: int, status: JobStatus) -> None:
         job = self.jobs[job_id]
         job.status = status
         if status in (DONE, FAILED):
             word = "result" if status is DONE else "failure"
             self.owed.add(f"job:{job_id}:{word}:{job.attempt}")
         for child_id in self.children_of(job_id):
-            child = self.jobs[child_id]
-            if status is not DONE:
-                self.end(child_id, CANCELLED)
-            elif all(self.jobs[parent].status is DONE for parent in child.parents):
-                child.status = self.start_of(child.run_at)
+            if not self.open_parents_of(child_id):
+                self.line_up(child_id, self.start_of(self.jobs[child_id].run_at))
+
+    def open_parents_of(self, job_id: int) -> list[int]:
+        """What keeps a job blocked."""
+        job = self.jobs[job_id]
+        enough = (DONE, FAILED, CANCELLED) if job.runs_anyway else (DONE,)
+        return [parent for parent in job.parents if self.jobs[parent].status not in enough]
 
     def only_the_holder(self, claim: Job, act: Callable[[], Awaitable[object]]) -> bool:
         """Do it; it must succeed if and only if the claim is the current one."""
@@ -177,6 +216,8 @@ class QueueMachine(RuleBasedStateMachine):
             self.cancel(number, by_hand=what == "cancel-by-hand")
         elif what == "retry":
             self.retry(number)
+        elif what == "answer":
+            self.answer(number)
         elif what.startswith("pass") or what in ("reboot", "back", "on"):
             self.pass_time(what)
         elif self.claims:
@@ -190,6 +231,8 @@ class QueueMachine(RuleBasedStateMachine):
         delay_s=st.sampled_from([None, None, 3.0]),
         parents=st.sets(NUMBERS, max_size=2),
         key=st.sampled_from([None, None, "daily"]),
+        chat=st.sampled_from(["7", "7", "8"]),
+        runs_anyway=st.booleans(),
     )
     def add(
         self,
@@ -198,6 +241,8 @@ class QueueMachine(RuleBasedStateMachine):
         delay_s: float | None,
         parents: set[int],
         key: str | None,
+        chat: str,
+        runs_anyway: bool,
     ) -> None:
         after = tuple({self.an_id(number) for number in parents})
         new = a_job(
@@ -206,9 +251,12 @@ class QueueMachine(RuleBasedStateMachine):
             run_at=None if delay_s is None else self.later(delay_s),
             after=after,
             unique_key=key,
+            chat_id=chat,
+            if_parent_fails="run" if runs_anyway else "cancel",
         )
         twin = self.live_with(key)
-        hopeless = any(self.jobs[parent].status in (FAILED, CANCELLED) for parent in after)
+        lost = any(self.jobs[parent].status in (FAILED, CANCELLED) for parent in after)
+        hopeless = lost and not runs_anyway
         try:
             job = self.run(self.queue.add(new))
         except JobRefused:
@@ -219,15 +267,19 @@ class QueueMachine(RuleBasedStateMachine):
             assert job.id == twin
             return
         assert not hopeless
-        waits_for = frozenset(parent for parent in after if self.jobs[parent].status is not DONE)
+        waits_for = frozenset(p for p in after if not self.jobs[p].status.final)
         self.jobs[job.id] = Expected(
-            status=BLOCKED if waits_for else self.start_of(new.run_at),
+            status=BLOCKED,
+            chat=chat,
+            runs_anyway=runs_anyway,
             priority=priority,
             max_attempts=max_attempts,
             run_at=new.run_at,
             parents=waits_for,
             unique_key=key,
         )
+        if not waits_for:
+            self.line_up(job.id, self.start_of(new.run_at))
 
     @initialize(count=st.integers(1, 3))
     def start_with_some(self, count: int) -> None:
@@ -236,7 +288,9 @@ class QueueMachine(RuleBasedStateMachine):
 
     def add_by_hand(self) -> None:
         shell(self.store.path, "INSERT INTO jobs (chat_id, prompt) VALUES ('7', 'By hand')")
-        self.jobs[len(self.jobs) + 1] = Expected(status=PENDING)
+        job_id = len(self.jobs) + 1
+        self.jobs[job_id] = Expected(status=BLOCKED)
+        self.line_up(job_id)
 
     def cancel(self, number: int, by_hand: bool) -> None:
         job_id = self.an_id(number)
@@ -260,23 +314,41 @@ class QueueMachine(RuleBasedStateMachine):
             return
         if job.status in (FAILED, CANCELLED):
             assert twin is None
-            waits = any(self.jobs[parent].status is not DONE for parent in job.parents)
-            status = BLOCKED if waits else PENDING
-            self.jobs[job_id] = replace(job, status=status, failures=0, run_at=None, worker_id=None)
+            waits = any(not self.jobs[parent].status.final for parent in job.parents)
+            self.jobs[job_id] = replace(job, failures=0, run_at=None, worker_id=None, turn=None)
+            self.line_up(job_id, BLOCKED if waits else PENDING)
+
+    def answer(self, number: int) -> None:
+        asked = [job_id for job_id, job in self.jobs.items() if job.status is WAITING]
+        job_id = asked[number % len(asked)] if asked else self.an_id(number)
+        try:
+            self.run(self.queue.answer(job_id, "The blue one"))
+        except JobRefused:
+            assert not asked
+        else:
+            assert asked
+            self.line_up(job_id)
 
     # --- workers ----------------------------------------------------------------------------------
 
     def claim(self, worker: int) -> None:
-        for job in self.jobs.values():
-            if job.status is SCHEDULED and job.run_at is not None and job.run_at <= self.now:
-                job.status = PENDING
+        due = [
+            (job.run_at, job_id)
+            for job_id, job in self.jobs.items()
+            if job.status is SCHEDULED and job.run_at is not None and job.run_at <= self.now
+        ]
+        for _, job_id in sorted(due):
+            self.line_up(job_id)
+        running = Counter(job.chat for job in self.jobs.values() if job.status is RUNNING)
         order = sorted(
-            (-job.priority, job_id) for job_id, job in self.jobs.items() if job.status is PENDING
+            (-job.priority, job.turn, job_id)
+            for job_id, job in self.jobs.items()
+            if job.status is PENDING and running[job.chat] < CHAT_CONCURRENCY
         )
 
         taken = self.run(self.queue.claim(self.workers[worker]))
 
-        assert (taken and taken.id) == (order[0][1] if order else None)
+        assert (taken and taken.id) == (order[0][2] if order else None)
         if taken is None:
             return
         self.jobs[taken.id] = replace(
@@ -312,6 +384,10 @@ class QueueMachine(RuleBasedStateMachine):
             self.only_the_holder(claim, lambda: self.queue.progress(claim, 50, "on the way"))
         elif act in ("fail", "give-up"):
             self.fail(claim, again=act == "fail")
+        elif act == "ask":
+            if self.only_the_holder(claim, lambda: self.queue.ask(claim, "Which one?")):
+                self.jobs[claim.id].status = WAITING
+                self.jobs[claim.id].worker_id = None
         else:
             self.give_back(claim, 3.0 if act == "wait" else 0.0)
 
@@ -332,7 +408,7 @@ class QueueMachine(RuleBasedStateMachine):
             job = self.jobs[claim.id]
             job.worker_id = None
             job.run_at = self.later(wait_s) if wait_s else None
-            job.status = SCHEDULED if wait_s else PENDING
+            self.line_up(claim.id, SCHEDULED if wait_s else PENDING)
 
     def rescue(self, worker: int) -> None:
         me = self.workers[worker]
@@ -354,7 +430,8 @@ class QueueMachine(RuleBasedStateMachine):
         for job_id in orphans:
             job = self.jobs[job_id]
             job.failures += 1
-            job.status, job.worker_id = PENDING, None
+            job.worker_id = None
+            self.line_up(job_id)
             if job.failures >= job.max_attempts:
                 self.end(job_id, FAILED)
 
@@ -370,9 +447,13 @@ class QueueMachine(RuleBasedStateMachine):
 
     def go_on_without_parents_ended_by_hand(self) -> None:
         for job_id, job in self.jobs.items():
+            if job.status is not BLOCKED:
+                continue
             parents = {self.jobs[parent].status for parent in job.parents}
-            if job.status is BLOCKED and parents & {FAILED, CANCELLED}:
+            if parents & {FAILED, CANCELLED} and not job.runs_anyway:
                 self.end(job_id, CANCELLED)
+            elif not self.open_parents_of(job_id):
+                self.line_up(job_id, self.start_of(job.run_at))
 
     def freeze(self, worker: int) -> None:
         """It hangs for so long that the other takes its jobs back, then goes on unaware."""
@@ -397,6 +478,7 @@ class QueueMachine(RuleBasedStateMachine):
             row: Any = rows[job_id]
             found = (row["status"], row["attempt"], row["failures"], row["run_at"])
             assert found == (job.status, job.attempt, job.failures, job.run_at), f"job {job_id}"
+            assert job.status is not PENDING or row["turn"] == job.turn, f"job {job_id}"
             if job.status is RUNNING:
                 assert row["worker_id"] == job.worker_id
             assert job.status.final == (row["completed_at"] is not None)

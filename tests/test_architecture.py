@@ -22,8 +22,8 @@ FUNCTION_LINES_MAX: Final = 70
 # A part is a module or a folder of bridge/; `*` ends a name that stands for several modules.
 RINGS: Final[dict[str, int]] = {
     **dict.fromkeys(("__init__", "errors", "models", "settings", "clock"), 0),
-    **dict.fromkeys(("wake", "store", "deliveries", "conversation", "record", "queue"), 1),
-    **dict.fromkeys(("people", "profile", "logs"), 1),
+    **dict.fromkeys(("wake", "store", "deliveries", "conversation", "record", "leases", "queue"), 1),
+    **dict.fromkeys(("people", "profile", "logs", "breaker", "alerts"), 1),
     **dict.fromkeys(("agent", "tools"), 2),
     **dict.fromkeys(("telegram", "worker", "scheduler", "web"), 3),
     **dict.fromkeys(("cli*", "programs", "setup", "doctor", "__main__"), 4),

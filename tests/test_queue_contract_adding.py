@@ -101,14 +101,14 @@ async def test_job_for_later_is_claimed_at_its_time(queue: Queue, clock: FakeClo
     job = await queue.add(a_job(run_at="2026-11-22 08:30:00.000"))
 
     assert job.status is JobStatus.SCHEDULED
-    assert await queue.next_run_at() == "2026-11-22 08:30:00.000"
+    assert await queue.next_look_at() == "2026-11-22 08:30:00.000"
     clock.advance(3599)
     assert await queue.claim(A) is None
     clock.advance(1)
     taken = await queue.claim(A)
     assert taken is not None
     assert taken.id == job.id
-    assert await queue.next_run_at() is None
+    assert await queue.next_look_at() is None
 
 
 async def test_job_for_later_stays_behind_when_another_is_claimed(

@@ -85,17 +85,17 @@ MUTANTS: Final = [
         "worker_id = NULL, failures = failures + 1,",
         ends.test_drained_job_is_pending_again_and_counts_no_failure,
     ),
-    Mutant("claim keeps the attempt", "claim_job", "attempt + 1", "attempt", next_attempt),
+    Mutant("claim keeps the attempt", "claim_head", "attempt + 1", "attempt", next_attempt),
     Mutant(
         "claim ignores the priority",
-        "claim_job",
-        "priority DESC, id",
+        "claim_head",
+        "priority DESC, turn, id",
         "id",
         contract.test_claim_takes_the_most_urgent_then_the_oldest,
     ),
     Mutant(
         "claim forgets the first start",
-        "claim_job",
+        "claim_head",
         "coalesce(started_at, :now)",
         ":now",
         contract.test_claim_raises_the_attempt_and_keeps_the_first_start,
@@ -166,8 +166,8 @@ MUTANTS: Final = [
     Mutant(
         "retry revives done jobs",
         "retry_job",
-        "'failed','cancelled'",
-        "'failed','cancelled','done'",
+        "status IN ('failed','cancelled')",
+        "status IN ('failed','cancelled','done')",
         ends.test_retry_leaves_a_done_job_as_it_is,
     ),
     Mutant(
@@ -180,7 +180,7 @@ MUTANTS: Final = [
     Mutant(
         "retry forgets the parents",
         "retry_job",
-        "parent.status <> 'done'",
+        "parent.status NOT IN ('done','failed','cancelled')",
         "0",
         ends.test_retried_job_waits_for_its_parents_again,
     ),

@@ -42,7 +42,7 @@ async def test_history_of_a_job_tells_its_life(queue: Queue, clock: FakeClock) -
 
     rows = await queue.store.read(lambda tx: tx.all("events_of", job_id=job.id))
 
-    assert [(row["event"], row["attempt"], row["message"]) for row in rows] == [
+    assert [(row["event"], row["attempt"], row["message"] or row["step"]) for row in rows] == [
         ("added", 0, ""),
         ("claimed", 1, "w1:1:a"),
         ("progress", 1, "half way"),

@@ -1,11 +1,20 @@
 -- name: insert_job
--- A replayed source stores nothing: the caller finds the first one by job_by_source.
+-- A replayed source stores nothing: the caller finds the first one by job_by_source. The turn is
+-- what the trigger would give it, without a second write.
 INSERT INTO jobs (chat_id, prompt, status, created_at, title, kind, data, priority, run_at,
                   max_attempts, thread_id, user_id, acknowledgement, request_message_id,
-                  unique_key, source)
+                  unique_key, source, if_parent_fails, parent_id, timeout_s, expires_at,
+                  schedule_id, turn)
 VALUES (:chat_id, :prompt, :status, :now, :title, :kind, :data, :priority, :run_at,
         :max_attempts, :thread_id, :user_id, :acknowledgement, :request_message_id,
-        :unique_key, :source)
+        :unique_key, :source, :if_parent_fails, :parent_id, :timeout_s, :expires_at,
+        :schedule_id,
+        CASE WHEN :status = 'pending' THEN max(
+          coalesce((SELECT max(turn) + 1 FROM jobs INDEXED BY jobs_line
+                     WHERE status = 'pending' AND chat_id = :chat_id AND priority = :priority), 0),
+          coalesce((SELECT min(turn) FROM jobs INDEXED BY jobs_pending
+                     WHERE status = 'pending' AND priority = :priority), 0)) END)
+RETURNING *
 
 -- name: job
 -- One job; with a chat_id only if it belongs to that chat.
@@ -52,84 +61,9 @@ SELECT status, count(*) AS jobs FROM jobs GROUP BY status
 SELECT (SELECT count(*) FROM (SELECT 1 FROM jobs WHERE status = 'pending' AND priority > mine.priority
                               LIMIT 100))
      + (SELECT count(*) FROM (SELECT 1 FROM jobs WHERE status = 'pending'
-                                 AND priority = mine.priority AND id < mine.id LIMIT 100))
+                                 AND priority = mine.priority AND (turn, id) < (mine.turn, mine.id)
+                              LIMIT 100))
   FROM jobs AS mine WHERE mine.id = :id AND mine.status = 'pending'
-
--- name: claimable
--- May anything be claimed now? Asked before a claim, so that an idle worker writes nothing.
-SELECT EXISTS (SELECT 1 FROM jobs WHERE status = 'pending')
-    OR EXISTS (SELECT 1 FROM jobs WHERE status = 'scheduled' AND run_at <= :now)
-
--- name: next_run_at
--- When the next scheduled job is due.
-SELECT min(run_at) FROM jobs WHERE status = 'scheduled'
-
--- name: promote_due
--- Scheduled jobs whose time has come. Kept out of the claim, so that far-off jobs cost it nothing.
-UPDATE jobs SET status = 'pending' WHERE status = 'scheduled' AND run_at <= :now
-
--- name: claim_job
--- The most urgent, then the oldest pending job, atomically ours; `attempt` fences all later writes.
-UPDATE jobs
-   SET status = 'running', worker_id = :worker_id, lease_until = :lease_until, boot_id = :boot_id,
-       attempt = attempt + 1, started_at = coalesce(started_at, :now)
- WHERE id = (SELECT id FROM jobs INDEXED BY jobs_pending WHERE status = 'pending'
-              ORDER BY priority DESC, id LIMIT 1)
-RETURNING *
-
--- name: heartbeat
--- Extend the lease of everything this worker still holds.
-UPDATE jobs SET lease_until = :lease_until, boot_id = :boot_id
- WHERE worker_id = :worker_id AND status = 'running'
-RETURNING id, attempt
-
--- name: held
--- What this worker still holds.
-SELECT id, attempt FROM jobs WHERE worker_id = :worker_id AND status = 'running'
-
--- name: holds
--- Is this attempt still the one that may write?
-SELECT 1 FROM jobs
- WHERE id = :id AND worker_id = :worker_id AND attempt = :attempt AND status = 'running'
-
--- name: progress_job
--- Where the job stands, for its card. Fenced.
-UPDATE jobs SET progress = coalesce(:percent, progress), step = :step
- WHERE id = :id AND worker_id = :worker_id AND attempt = :attempt AND status = 'running'
-
--- name: finish_job
--- The one place where a job becomes done. Fenced.
-UPDATE jobs SET status = 'done', result = :result, progress = 100, error = NULL,
-                completed_at = :now, lease_until = NULL
- WHERE id = :id AND worker_id = :worker_id AND attempt = :attempt AND status = 'running'
-RETURNING *
-
--- name: fail_job
--- An attempt failed: again at run_at, or for good. Fenced.
-UPDATE jobs SET status = :status, error = :error, failures = failures + 1, run_at = :run_at,
-                completed_at = :completed_at, lease_until = NULL
- WHERE id = :id AND worker_id = :worker_id AND attempt = :attempt AND status = 'running'
-RETURNING *
-
--- name: give_back_job
--- A draining worker returns the job: pending again (or at run_at), and no failure counted. Fenced.
-UPDATE jobs SET status = :status, run_at = :run_at, step = coalesce(:step, step),
-                worker_id = NULL, lease_until = NULL
- WHERE id = :id AND worker_id = :worker_id AND attempt = :attempt AND status = 'running'
-
--- name: orphans
--- Running jobs whose worker is gone: lease over, another boot, or its slot has a new holder.
-SELECT * FROM jobs
- WHERE status = 'running' AND (lease_until IS NULL OR lease_until < :monotonic
-       OR boot_id IS NOT :boot_id
-       OR (substr(worker_id, 1, length(:slot) + 1) = :slot || ':' AND worker_id <> :worker_id))
-
--- name: rescue_job
--- Take a job back from a dead worker; the attempt counts as a failure.
-UPDATE jobs SET status = :status, failures = failures + 1, worker_id = NULL, lease_until = NULL,
-                error = :error, completed_at = :completed_at
- WHERE id = :id AND attempt = :attempt AND status = 'running'
-RETURNING *
 
 -- name: cancel_job
 -- Whoever runs it sees the status and stops.
@@ -138,13 +72,15 @@ UPDATE jobs SET status = 'cancelled', completed_at = :now, lease_until = NULL
 RETURNING *
 
 -- name: retry_job
--- Run it again from its last finished step, with all its attempts.
+-- Run it again from its last finished step, with all its attempts, at the end of its chat's line. It
+-- waits again for parents that have not ended; one that failed is no reason any more: a person asks.
 UPDATE jobs SET status = CASE WHEN EXISTS (
                   SELECT 1 FROM job_after JOIN jobs AS parent ON parent.id = after_id
-                   WHERE job_id = jobs.id AND parent.status <> 'done')
+                   WHERE job_id = jobs.id AND parent.status NOT IN ('done','failed','cancelled'))
                 THEN 'blocked' ELSE 'pending' END,
-                failures = 0, error = NULL, result = NULL, run_at = NULL,
-                started_at = NULL, completed_at = NULL, worker_id = NULL, step = ''
+                failures = 0, error = NULL, result = NULL, run_at = NULL, turn = NULL,
+                started_at = NULL, completed_at = NULL, worker_id = NULL, step = '',
+                expires_at = :expires_at
  WHERE id = :id AND status IN ('failed','cancelled')
 RETURNING *
 
@@ -157,34 +93,23 @@ INSERT OR IGNORE INTO job_after (job_id, after_id) VALUES (:job_id, :after_id)
 UPDATE jobs SET status = CASE WHEN run_at > :now THEN 'scheduled' ELSE 'pending' END
  WHERE status = 'blocked' AND id IN (SELECT job_id FROM job_after WHERE after_id = :after_id)
    AND NOT EXISTS (SELECT 1 FROM job_after JOIN jobs AS parent ON parent.id = after_id
-                    WHERE job_id = jobs.id AND parent.status <> 'done')
-
--- name: stranded
--- Jobs blocked by one that has ended by hand: nobody was there to tell them.
-SELECT id, EXISTS (SELECT 1 FROM job_after JOIN jobs AS parent ON parent.id = after_id
-                    WHERE job_id = jobs.id AND parent.status IN ('failed','cancelled')) AS in_vain
-  FROM jobs INDEXED BY jobs_blocked WHERE status = 'blocked'
-   AND (in_vain OR NOT EXISTS (SELECT 1 FROM job_after JOIN jobs AS parent ON parent.id = after_id
-                                WHERE job_id = jobs.id AND parent.status <> 'done'))
-
--- name: unblock_job
--- A stranded job has nothing left to wait for but its time.
-UPDATE jobs SET status = CASE WHEN run_at > :now THEN 'scheduled' ELSE 'pending' END
- WHERE id = :id AND status = 'blocked'
+                    WHERE job_id = jobs.id AND parent.status <> 'done'
+                      AND (jobs.if_parent_fails = 'cancel' OR parent.status NOT IN ('failed','cancelled')))
 
 -- name: waiting_for
--- Jobs still blocked by this one.
-SELECT id FROM jobs WHERE status = 'blocked'
+-- Jobs still blocked by this one that are of no use without it.
+SELECT id FROM jobs WHERE status = 'blocked' AND if_parent_fails = 'cancel'
    AND id IN (SELECT job_id FROM job_after WHERE after_id = :after_id)
 
 -- name: insert_event
 -- One line of a job's history.
-INSERT INTO job_events (job_id, at, attempt, event, message)
-VALUES (:job_id, :now, :attempt, :event, :message)
+INSERT INTO job_events (job_id, at, attempt, event, message, level, step, data)
+VALUES (:job_id, :now, :attempt, :event, :message, :level, :step, :data)
 
 -- name: events_of
 -- The history of a job, oldest first.
-SELECT at, attempt, event, message FROM job_events WHERE job_id = :job_id ORDER BY id
+SELECT at, attempt, event, level, step, message, data FROM job_events
+ WHERE job_id = :job_id ORDER BY id
 
 -- name: insert_file
 -- A file for the user; attaching it again changes only the caption.
@@ -202,3 +127,40 @@ SELECT min(created_at) FROM jobs WHERE status = 'pending'
 -- name: running_jobs
 -- What runs now, and where.
 SELECT id, worker_id, title, prompt, progress, step, started_at FROM jobs WHERE status = 'running'
+
+-- name: live_tree
+-- A job, what it started and what waits for it, as far as they have not ended; it comes first.
+WITH RECURSIVE tree(id) AS (
+  SELECT :id
+  UNION SELECT job_id FROM job_after JOIN tree ON after_id = tree.id
+  UNION SELECT jobs.id FROM jobs JOIN tree ON parent_id = tree.id
+)
+SELECT id FROM jobs WHERE id IN (SELECT id FROM tree)
+   AND status IN ('pending','scheduled','blocked','running','waiting')
+ ORDER BY id
+
+-- name: dead_ids
+-- Failed jobs, oldest first.
+SELECT id FROM jobs INDEXED BY jobs_dead WHERE status = 'failed' AND id > :after_id
+   AND (:kind IS NULL OR kind = :kind) AND (:chat_id IS NULL OR chat_id = :chat_id)
+ ORDER BY id LIMIT :limit
+
+-- name: snooze_job
+-- Not before run_at; one that is blocked stays so until then too.
+UPDATE jobs SET run_at = :run_at, expires_at = :expires_at, turn = NULL,
+                status = CASE WHEN status = 'blocked' THEN 'blocked' ELSE 'scheduled' END
+ WHERE id = :id AND status IN ('pending','scheduled','blocked')
+RETURNING *
+
+-- name: answer_job
+-- What it asked for is there: it goes on.
+UPDATE jobs SET status = 'pending', answer = :answer WHERE id = :id AND status = 'waiting'
+RETURNING *
+
+-- name: pause_kind
+-- Jobs of this kind are left where they are.
+INSERT INTO queues (kind, paused_at) VALUES (:kind, :now) ON CONFLICT (kind) DO NOTHING
+
+-- name: resume_kind
+-- And are started again.
+DELETE FROM queues WHERE kind = :kind

@@ -274,7 +274,8 @@ class Commands:
             f"» {short(job.prompt, 300)}",
         ]
         for row in tx.all("events_of", job_id=job.id)[-8:]:
-            lines.append(f"{moment(row['at']):%H:%M:%S} {row['event']} {short(row['message'], 80)}")
+            what = short(row["step"] or row["message"], 80)
+            lines.append(f"{moment(row['at']):%H:%M:%S} {row['event']} {what}")
         if job.error and job.status is JobStatus.FAILED:
             lines.append(say(language, "cause", cause=cause(language, job.error)))
         files = [row["name"] for row in tx.all("files_of", job_id=job.id)]

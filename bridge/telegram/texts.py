@@ -92,6 +92,27 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "The model is not reachable now. I do this as soon as it is back.",
         "Het model is nu niet bereikbaar. Ik doe dit zodra het terug is.",
     ),
+    # what the owner is told of breaker.py
+    "alert_breaker_opened": (
+        "⚠️ The model provider does not answer. Jobs wait and go on by themselves.\n"
+        "Cause: {reason}",
+        "⚠️ De modelaanbieder antwoordt niet. Taken wachten en gaan vanzelf verder.\n"
+        "Oorzaak: {reason}",
+    ),
+    "alert_breaker_closed": (
+        "✅ The model provider answers again. The jobs that waited go on.",
+        "✅ De modelaanbieder antwoordt weer. De taken die wachtten gaan verder.",
+    ),
+    "alert_host_opened": (
+        "⚠️ {name} does not answer. Jobs that need it wait and go on by themselves.\n"
+        "Cause: {reason}",
+        "⚠️ {name} antwoordt niet. Taken die dat nodig hebben wachten en gaan vanzelf verder.\n"
+        "Oorzaak: {reason}",
+    ),
+    "alert_host_closed": (
+        "✅ {name} answers again. The jobs that waited go on.",
+        "✅ {name} antwoordt weer. De taken die wachtten gaan verder.",
+    ),
     # jobs
     "bg_how": (
         "Write the task behind it: /bg compare three e-bikes.",

@@ -192,7 +192,7 @@ def _get(queue: Queue, origin: Origin) -> Callable[[Tx, Input], str]:
         job = queue.find(tx, given["job_id"], chat_id=origin.chat_id)
         files = [row["name"] for row in tx.all("files_of", job_id=job.id)]
         events = tx.all("events_of", job_id=job.id)
-        steps = [row["message"] for row in events if row["event"] == "progress"]
+        steps = [row["step"] for row in events if row["event"] == "progress"]
         lines = [_line(job), f"Request: {short(job.prompt, 1_000)}"]
         lines += [f"Steps: {'; '.join(steps[-10:])}"] if steps else []
         lines += [f"Files: {', '.join(files)}"] if files else []

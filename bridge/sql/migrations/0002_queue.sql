@@ -26,6 +26,8 @@ CREATE INDEX jobs_pending ON jobs (priority DESC, turn, id) WHERE status = 'pend
 CREATE INDEX jobs_lanes ON jobs (kind, chat_id, priority DESC, turn, id) WHERE status = 'pending';
 -- The last turn a chat has taken.
 CREATE INDEX jobs_line ON jobs (chat_id, priority, turn) WHERE status = 'pending';
+DROP INDEX jobs_running;
+CREATE INDEX jobs_running ON jobs (chat_id, worker_id) WHERE status = 'running';
 CREATE INDEX jobs_children ON jobs (parent_id) WHERE parent_id IS NOT NULL;
 
 CREATE TRIGGER jobs_added_take_a_turn AFTER INSERT ON jobs
