@@ -13,6 +13,8 @@ from collections.abc import Set as AbstractSet
 from datetime import timedelta
 from typing import Final
 
+from bridge import people
+from bridge.alerts import tell_owners
 from bridge.clock import Clock, stamp
 from bridge.models import clean_text, short
 from bridge.store import Store, Tx
@@ -87,11 +89,9 @@ class Breaker:
     def _tell(
         self, tx: Tx, alert: str, name: str, kind: str, opened_at: str, **values: str
     ) -> None:
-        from bridge.alerts import tell_owners
-
         tell_owners(
             tx,
-            self._owners,
+            people.owners(tx, self._owners),
             alert,
             key=f"{alert}:{name}:{kind}:{opened_at}",
             now=stamp(self.clock.now()),

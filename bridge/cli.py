@@ -15,7 +15,7 @@ from pathlib import Path
 
 from bridge import __version__
 from bridge.errors import ConfigError, KittError
-from bridge.settings import VARIABLES, Settings
+from bridge.settings import KIND, VARIABLES, Settings
 
 Action = Callable[[argparse.Namespace], int]
 
@@ -40,7 +40,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
+    from bridge.cli_backup import add_backup_commands
     from bridge.cli_queue import add_queue_commands
+    from bridge.cli_schedule import add_schedule_commands
 
     parser = argparse.ArgumentParser(
         prog="kitt",
@@ -53,7 +55,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     _add_programs(commands)
     _add_supervision(commands)
+    add_backup_commands(commands)
     add_queue_commands(commands)
+    add_schedule_commands(commands)
     return parser
 
 
@@ -84,6 +88,9 @@ def _add_programs(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
         epilog=settings,
     )
     worker.add_argument("--slot", type=int, default=1, metavar="N", help="its number (1)")
+    worker.add_argument(
+        "--kinds", type=_kinds, default=(), metavar="K,…", help="take jobs of these kinds only"
+    )
     worker.add_argument("--supervised", action="store_true", help="end when supervisord ends")
     worker.set_defaults(action=_worker)
     setup = commands.add_parser("setup", help="ask for token and key, check them, write .env")
@@ -116,13 +123,24 @@ def _add_supervision(commands: "argparse._SubParsersAction[argparse.ArgumentPars
     logs.set_defaults(action=_logs)
     for name, text in (("start", "start"), ("stop", "stop"), ("restart", "drain and start again")):
         command = commands.add_parser(name, help=f"{text} processes")
-        command.add_argument("names", nargs="*", help="bridge, worker-1, … (all)")
+        command.add_argument("names", nargs="*", help="bridge, worker-1, workers, … (all)")
         if name == "restart":
             command.add_argument("--rolling", action="store_true", help="one after the other")
         command.set_defaults(action=_control, command=name)
     scale = commands.add_parser("scale", help="change the number of workers, touching no other")
-    scale.add_argument("workers", type=int, metavar="N")
+    scale.add_argument("workers", type=_workers, metavar="N|KIND=N", help="such as 4 or browser=2")
     scale.set_defaults(action=_scale)
+    startup = commands.add_parser("startup", help="print a systemd unit that runs KITT from boot")
+    startup.set_defaults(action=_startup)
+
+
+def _workers(text: str) -> tuple[str, int]:
+    kind, _, number = text.rpartition("=")
+    try:
+        return kind, int(number)
+    except ValueError:
+        message = f"{text!r} is neither a number nor KIND=NUMBER"
+        raise argparse.ArgumentTypeError(message) from None
 
 
 def _count(text: str) -> int:
@@ -130,6 +148,13 @@ def _count(text: str) -> int:
     if number < 0:
         raise ValueError
     return number
+
+
+def _kinds(text: str) -> tuple[str, ...]:
+    kinds = tuple(text.split(","))
+    if not all(KIND.fullmatch(kind) for kind in kinds):
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of kinds such as browser,code")
+    return kinds
 
 
 def _port(text: str) -> int:
@@ -150,7 +175,9 @@ def _worker(arguments: argparse.Namespace) -> int:
 
     if not 1 <= arguments.slot <= 999:
         raise ConfigError("--slot must be from 1 to 999.")
-    return asyncio.run(run_worker(Settings.load(), arguments.slot, arguments.supervised))
+    return asyncio.run(
+        run_worker(Settings.load(), arguments.slot, arguments.supervised, arguments.kinds)
+    )
 
 
 def _setup(arguments: argparse.Namespace) -> int:
@@ -200,7 +227,7 @@ def _down(_arguments: argparse.Namespace) -> int:
 
 
 def _status(arguments: argparse.Namespace) -> int:
-    from bridge.cli_queue import print_status
+    from bridge.cli_status import print_status
 
     return print_status(Settings.load(), as_json=arguments.json)
 
@@ -231,6 +258,13 @@ def _control(arguments: argparse.Namespace) -> int:
 def _scale(arguments: argparse.Namespace) -> int:
     from bridge import supervision
 
-    code = supervision.scale(Settings.load(), arguments.workers)
-    print(f"Workers now: {arguments.workers}.")
+    kind, number = arguments.workers
+    code = supervision.scale(Settings.load(), number, kind=kind)
+    print(f"Workers{f' for {kind}' if kind else ''} now: {number}.")
     return code
+
+
+def _startup(_arguments: argparse.Namespace) -> int:
+    from bridge import startup
+
+    return startup.print_unit(Settings.load())

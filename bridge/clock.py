@@ -33,7 +33,7 @@ class Clock:
 
 def stamp(moment: datetime) -> str:
     """A moment as the database keeps it: UTC text that sorts (`2026-11-22 07:30:00.123`)."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+    return moment.astimezone(UTC).isoformat(" ", "milliseconds")[:23]
 
 
 def moment(text: str) -> datetime:

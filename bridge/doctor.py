@@ -21,10 +21,11 @@ from typing import Final, Literal
 from bridge import people
 from bridge.clock import Clock
 from bridge.errors import KittError
+from bridge.migrate import migrations
 from bridge.process import SUPERVISOR_PID_FILE, network_file_system
 from bridge.settings import Settings
 from bridge.setup import BotFacts, ask_telegram, try_key
-from bridge.store import Tx, migrations, statements
+from bridge.store import Tx, statements
 
 Status = Literal["ok", "warning", "problem"]
 

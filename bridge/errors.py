@@ -6,9 +6,13 @@
     │  └─ StoreDamaged        the database cannot be trusted
     ├─ TryLater               waiting helps (exit 75)
     │  ├─ StoreBusy           another process kept the database locked
+    │  ├─ NewerSchema         another process has upgraded the database: end and start anew
     │  └─ AlreadyRunning      the same slot is held by a living process
     ├─ JobRefused             a new job does not fit; nothing was stored
     ├─ JobNotFound            no such job
+    ├─ ScheduleRefused        a schedule can never come, or may not; nothing was stored
+    ├─ ScheduleNotFound       no such schedule
+    ├─ JobWaits               a job asked its user; its attempt is over until the answer comes
     ├─ LeaseLost              the job is no longer ours: stop, write nothing
     ├─ ModelUnavailable       the provider does not answer now; carries retry_after_s
     ├─ ModelRefused           the provider refuses this request for good
@@ -49,6 +53,10 @@ class StoreBusy(TryLater):
     """Another process kept the database locked for longer than we wait."""
 
 
+class NewerSchema(TryLater):
+    """Another process has upgraded the database; this one must end and start as the new KITT."""
+
+
 class AlreadyRunning(TryLater):
     """The slot (bridge, worker N, supervisor) is held by a living process."""
 
@@ -59,6 +67,18 @@ class JobRefused(KittError):
 
 class JobNotFound(KittError):
     """There is no such job for whoever asks."""
+
+
+class ScheduleRefused(KittError):
+    """A schedule cannot be read, never comes, or comes too often; nothing was stored."""
+
+
+class ScheduleNotFound(KittError):
+    """There is no such schedule for whoever asks."""
+
+
+class JobWaits(KittError):
+    """A job asked its user something; its attempt is over until the answer comes."""
 
 
 class LeaseLost(KittError):

@@ -106,9 +106,13 @@ class Job:
     @classmethod
     def from_row(cls, row: sqlite3.Row) -> "Job":
         """A row of `SELECT * FROM jobs`; columns this version does not know are left out."""
-        known = {name: row[name] for name in row.keys() if name in _JOB_FIELDS}  # noqa: SIM118
-        known["status"] = JobStatus(known["status"])
-        return cls(**{name: _fitting(name, value) for name, value in known.items()})
+        return cls(
+            **{
+                name: value if type(value) in _FITS[name] else _fitting(name, value)
+                for name, value in zip(row.keys(), row, strict=True)
+                if name in _FITS
+            }
+        )
 
     @property
     def name(self) -> str:
@@ -117,14 +121,25 @@ class Job:
 
 
 _JOB_FIELDS: Final = {item.name: item.type for item in fields(Job)}
+# What SQLite gives for a field when nobody wrote the row by hand.
+_SQLITE_TYPES: Final[dict[Any, tuple[type, ...]]] = {
+    str: (str,),
+    str | None: (str, type(None)),
+    int: (int,),
+    int | None: (int, type(None)),
+    float | None: (float, type(None)),
+}
+_FITS: Final = {name: _SQLITE_TYPES.get(kind, ()) for name, kind in _JOB_FIELDS.items()}
 
 
 def _fitting(name: str, value: Any) -> Any:
     """A value as the field wants it: a row made by hand may hold a blob or a word for a number."""
     kind = _JOB_FIELDS[name]
+    if kind is JobStatus:
+        return JobStatus(value)
     if isinstance(value, bytes):
         value = value.decode("utf-8", "replace")
-    if value is None or kind is JobStatus:
+    if value is None:
         return value
     if kind in (str, str | None):
         return str(value)
@@ -174,9 +189,13 @@ def check_new(new: NewJob) -> None:
         raise JobRefused("A job needs a chat_id.")
     if new.data is not None:
         try:
-            json.loads(new.data)
+            json.loads(new.data, parse_constant=_no_number)
         except ValueError as error:
             raise JobRefused(f"The data of a job must be JSON: {error}.") from None
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is no number")
 
 
 def short(text: str, chars_max: int) -> str:

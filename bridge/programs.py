@@ -3,20 +3,24 @@
 import asyncio
 import logging
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
-from bridge import logs
+from bridge import keeper, logs
 from bridge.agent.model import AnthropicModel
+from bridge.breaker import Breaker
 from bridge.clock import Clock
+from bridge.errors import NewerSchema
 from bridge.process import CrashBackoff, SlotLock, die_with_parent, prepare_folders
 from bridge.queue import Queue
 from bridge.settings import Secret, Settings
 from bridge.store import Store
+from bridge.watchdog import guarded_loop, watch_memory
 
 BUSY_TIMEOUT_S: Final = 60.0  # a backup or a shell may hold the file; waiting loses nothing
 SLOT_WAIT_S: Final = 5.0  # a predecessor that is still ending
+END_S: Final = 10.0  # for what was cancelled
 
 
 async def run_bridge(settings: Settings, supervised: bool) -> int:
@@ -26,14 +30,19 @@ async def run_bridge(settings: Settings, supervised: bool) -> int:
     return await _guarded("bridge", settings, supervised, _bridge)
 
 
-async def run_worker(settings: Settings, slot: int, supervised: bool) -> int:
-    """One process that works on jobs, until SIGTERM. It needs no bot token."""
+async def run_worker(
+    settings: Settings, slot: int, supervised: bool, kinds: tuple[str, ...] = ()
+) -> int:
+    """One process that works on jobs, until SIGTERM. It needs no bot token.
+
+    `kinds` are those of the jobs it takes; none means all but those that have workers of their own.
+    """
     settings.need_key()
     settings = replace(settings, telegram_token=Secret(""))  # .env may hold it; it has no use here
-    name = f"worker-{slot}"
+    name = "-".join(["worker", *(["+".join(kinds)] if kinds else []), str(slot)])
 
     async def work(settings: Settings, store: Store, clock: Clock) -> None:
-        await _worker(settings, store, clock, name)
+        await _worker(settings, store, clock, name, kinds)
 
     return await _guarded(name, settings, supervised, work)
 
@@ -42,9 +51,9 @@ async def _guarded(
     name: str,
     settings: Settings,
     supervised: bool,
-    program: Callable[[Settings, Store, Clock], Awaitable[None]],
+    program: Callable[[Settings, Store, Clock], Coroutine[Any, Any, None]],
 ) -> int:
-    """Logs, folders, one process per slot, a pause after crashes, the database."""
+    """Logs, folders, one process per slot, a guard, a pause after crashes, the database."""
     if supervised:
         die_with_parent(settings)
     secrets = (settings.telegram_token.reveal(), settings.anthropic_key.reveal())
@@ -55,18 +64,41 @@ async def _guarded(
         SlotLock(settings.run_dir / f"{name}.lock", wait_s=SLOT_WAIT_S if supervised else 0.0),
         CrashBackoff(settings.run_dir / f"{name}.crashes", clock) as backoff,
     ):
-        await clock.sleep(backoff.pause_s)
-        store = await Store.open(
-            settings.database,
-            settings.run_dir,
-            check=name == "bridge",
-            busy_timeout_s=BUSY_TIMEOUT_S,
-        )
-        try:
-            await program(settings, store, clock)
-        finally:
-            await store.close()
+        async with guarded_loop(name, settings.run_dir, clock):
+            await clock.sleep(backoff.pause_s)
+            store = await Store.open(
+                settings.database,
+                settings.run_dir,
+                check=name == "bridge",
+                busy_timeout_s=BUSY_TIMEOUT_S,
+            )
+            try:
+                await _with_keeper(program(settings, store, clock), settings, store, clock)
+            finally:
+                await store.close()
     return 0
+
+
+async def _with_keeper(
+    program: Coroutine[Any, Any, None], settings: Settings, store: Store, clock: Clock
+) -> None:
+    """The program and, as long as it runs, its keeper.
+
+    Raises: NewerSchema when the database is upgraded meanwhile, whatever the program makes of it.
+    """
+    running = asyncio.create_task(program)
+    outdated = asyncio.create_task(store.outdated.wait())
+    keeping = asyncio.create_task(keeper.of_program(settings, store, clock).run())
+    try:
+        await asyncio.wait({running, outdated}, return_when=asyncio.FIRST_COMPLETED)
+        if not running.done():
+            raise NewerSchema("The database was upgraded: this program ends, to start as the new.")
+        await running
+    finally:
+        tasks = (running, outdated, keeping)
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks, timeout=END_S)
 
 
 async def _bridge(settings: Settings, store: Store, clock: Clock) -> None:
@@ -81,12 +113,20 @@ async def _bridge(settings: Settings, store: Store, clock: Clock) -> None:
         await model.close()
 
 
-async def _worker(settings: Settings, store: Store, clock: Clock, name: str) -> None:
+async def _worker(
+    settings: Settings, store: Store, clock: Clock, name: str, kinds: tuple[str, ...]
+) -> None:
+    from bridge.agent.guarded import GuardedModel
     from bridge.worker import Work, Worker
 
-    model = _model(settings)
+    model = GuardedModel(_model(settings), Breaker(store, clock, settings.owners))
     work = Work(
-        queue=Queue(store=store, clock=clock, lease_s=settings.lease_s),
+        queue=Queue(
+            store=store,
+            clock=clock,
+            lease_s=settings.lease_s,
+            chat_concurrency=settings.chat_concurrency,
+        ),
         model=model,
         clock=clock,
         model_name=settings.worker_model,
@@ -94,11 +134,19 @@ async def _worker(settings: Settings, store: Store, clock: Clock, name: str) -> 
         profile=settings.profile,
         jobs_dir=settings.jobs_dir,
     )
-    worker = Worker(work=work, slot=name, concurrency=settings.worker_concurrency)
+    worker = Worker(
+        work=work,
+        slot=name,
+        concurrency=settings.worker_concurrency,
+        kinds=kinds,
+        except_kinds=() if kinds else tuple(settings.kind_workers),
+    )
     _on_signals(worker.drain)
+    watching = asyncio.create_task(watch_memory(clock, settings.worker_memory_mb, worker.drain))
     try:
         await worker.run()
     finally:
+        watching.cancel()
         await model.close()
 
 

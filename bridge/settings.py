@@ -27,10 +27,17 @@ VARIABLES: Final[dict[str, tuple[str, str]]] = {
     "KITT_OWNER": ("", "Telegram user ids that may use the bot, comma-separated"),
     "KITT_WORKERS": ("2", "worker processes under `kitt up`"),
     "KITT_WORKER_CONCURRENCY": ("4", "jobs one worker runs at the same time"),
+    "KITT_KIND_WORKERS": ("", "kinds with workers of their own, such as browser:1,code:2"),
+    "KITT_WORKER_MEMORY_MB": ("512", "a worker with more drains and is started anew; 0 = no limit"),
+    "KITT_CHAT_CONCURRENCY": ("6", "jobs of one chat that may run at the same time"),
     "KITT_LEASE_S": ("30", "seconds after which a silent worker's job is taken back"),
+    "KITT_KEEP_DAYS": ("90", "days after which ended jobs and handled messages are deleted"),
+    "KITT_KEEP_JOBS": ("1000", "ended jobs of one chat that are kept at most"),
     "KITT_MODEL": ("claude-haiku-5-5", "model that answers in the chat"),
     "KITT_WORKER_MODEL": ("claude-sonnet-5-5", "model that does the jobs"),
 }
+MEMORY_MB_MIN: Final = 128  # a worker that has done one job holds about 100
+KIND: Final = re.compile(r"[a-z][a-z0-9_-]{0,29}")  # of a job with workers of its own
 _FOREIGN_HOSTS = ("deepseek.", "moonshot.", "z.ai", "minimax.")
 
 
@@ -61,7 +68,12 @@ class Settings:
     owners: frozenset[int] = frozenset()
     workers: int = 2
     worker_concurrency: int = 4
+    kind_workers: Mapping[str, int] = field(default_factory=dict)
+    worker_memory_mb: int = 512
+    chat_concurrency: int = 6
     lease_s: float = 30.0
+    keep_days: int = 90
+    keep_jobs: int = 1000
     model: str = VARIABLES["KITT_MODEL"][0]
     worker_model: str = VARIABLES["KITT_WORKER_MODEL"][0]
     telegram_token: Secret = field(default_factory=lambda: Secret(""))
@@ -123,7 +135,14 @@ class Settings:
             worker_concurrency=_number(
                 "KITT_WORKER_CONCURRENCY", get("KITT_WORKER_CONCURRENCY"), low=1, high=64
             ),
+            kind_workers=_kind_workers(get("KITT_KIND_WORKERS")),
+            worker_memory_mb=_memory_mb(get("KITT_WORKER_MEMORY_MB")),
+            chat_concurrency=_number(
+                "KITT_CHAT_CONCURRENCY", get("KITT_CHAT_CONCURRENCY"), low=1, high=4096
+            ),
             lease_s=_seconds("KITT_LEASE_S", get("KITT_LEASE_S"), low=1, high=3600),
+            keep_days=_number("KITT_KEEP_DAYS", get("KITT_KEEP_DAYS"), low=1, high=36_500),
+            keep_jobs=_number("KITT_KEEP_JOBS", get("KITT_KEEP_JOBS"), low=1, high=1_000_000),
             model=get("KITT_MODEL"),
             worker_model=get("KITT_WORKER_MODEL"),
             telegram_token=Secret(get("TELEGRAM_BOT_TOKEN")),
@@ -212,6 +231,32 @@ def _number(name: str, text: str, *, low: int, high: int) -> int:
         number = low - 1
     if not low <= number <= high:
         raise ConfigError(f"{name} must be a whole number from {low} to {high}; got {text!r}.")
+    return number
+
+
+def _kind_workers(text: str) -> dict[str, int]:
+    """`browser:1,code:2` as numbers by kind."""
+    found: dict[str, int] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        kind, _, number = part.partition(":")
+        fits = KIND.fullmatch(kind) and re.fullmatch(r"[1-9]\d?", number) and kind not in found
+        if not fits or int(number) > 64:
+            raise ConfigError(
+                "KITT_KIND_WORKERS must be kinds with a number from 1 to 64, such as "
+                f"browser:1,code:2; got {text!r}."
+            )
+        found[kind] = int(number)
+    return found
+
+
+def _memory_mb(text: str) -> int:
+    name = "KITT_WORKER_MEMORY_MB"
+    number = _number(name, text, low=0, high=1_000_000)
+    if 0 < number < MEMORY_MB_MIN:
+        raise ConfigError(
+            f"{name} must be 0 (no limit) or at least {MEMORY_MB_MIN}, which a worker needs to "
+            f"work; got {text!r}."
+        )
     return number
 
 

@@ -1,32 +1,44 @@
-"""One SQLite file: opening, migrations, transactions, wake-up.
+"""One SQLite file: opening, transactions, wake-up, and what keeps the file small and whole.
 
 Every write is one function that runs whole in the connection's own thread, between
 `BEGIN IMMEDIATE` and `COMMIT`, behind a gate: a blocking `flock` beside the file. SQLite's own busy
 handler is not fair and lets a process starve for up to two seconds behind busy writers; the gate
-hands the lock over in the kernel (measured: worst wait 735 ms → 32 ms). It also keeps a
-checkpoint from running beside a commit, which SQLite before 3.51.3 can turn into corruption.
+hands the lock over in the kernel (measured: worst wait 735 ms → 32 ms). Checkpoints, and closing a
+connection, which may be one, go through the gate too: SQLite before 3.51.3 can damage the file when
+two of them, or one and a commit, run at once.
 Statements live in sql/, by name; no other module holds SQL.
 """
 
+import asyncio
 import fcntl
+import logging
 import os
 import re
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from functools import cache
+from contextlib import contextmanager, suppress
+from functools import cache, partial
 from importlib import resources
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 import aiosqlite
 
-from bridge.errors import ConfigError, KittError, MigrationError, StoreBusy, StoreDamaged, TryLater
+from bridge.errors import NewerSchema
+from bridge.migrate import migrate, migrations, version_of
+from bridge.store_errors import gate_holder, translated
 from bridge.wake import Wake
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 BUSY_TIMEOUT_S = 10.0  # for writers that do not know the gate, such as the sqlite3 shell
 CHECK_BYTES_MAX = 50_000_000  # a larger file would make every start wait for its check
+# The WAL is kept at this size and written again from its start: a commit that makes it grow costs
+# 2.6 times as much (measured, with fsync). The keeper checkpoints long before; whoever commits past
+# this does it in that commit, which is behind the gate.
+WAL_PAGES: Final = 4096
+WAL_BYTES: Final = WAL_PAGES * 4096
+SLOW_WRITE_S: Final = 5.0
 
 
 class Tx:
@@ -75,9 +87,14 @@ class Store:
     def __init__(self, path: Path, *, wake: Wake, sql: Mapping[str, str]) -> None:
         self.path = path
         self.wake = wake
+        self.outdated = asyncio.Event()  # set once another process has upgraded the database
+        self._loop = asyncio.get_running_loop()
         self._sql = sql
+        self._version = 0
         self._gate_fd = -1
         self._sync = ""
+        self._timeout_ms = 0
+        self._said_at = float("-inf")
         self._writer: aiosqlite.Connection | None = None
         self._reader: aiosqlite.Connection | None = None
 
@@ -90,24 +107,27 @@ class Store:
         check: bool = False,
         busy_timeout_s: float = BUSY_TIMEOUT_S,
         sql: Mapping[str, str] | None = None,
+        steps: Sequence[str] | None = None,
     ) -> "Store":
         """Open, create or migrate the database at `path`.
 
-        `check` reads the file for damage first; `sql` are other statements than those of sql/.
-        Raises: ConfigError (cannot be opened), StoreDamaged, MigrationError (made by a newer KITT,
-        or by something else), StoreBusy.
+        `check` reads the file for damage first; `sql` and `steps` are other statements and
+        migrations than those of sql/. Raises: ConfigError (cannot be opened), StoreDamaged,
+        MigrationError (made by a newer KITT, or by something else), StoreBusy.
         """
-        with _translated(path):
+        with translated(path):
             run_dir.mkdir(parents=True, exist_ok=True, mode=0o700)  # noqa: ASYNC240 - once, at start
             store = cls(path, wake=Wake(run_dir), sql=statements() if sql is None else sql)
         try:
-            with _translated(path):
+            with translated(path):
                 store._gate_fd = os.open(
                     f"{path}.gate", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
                 )
                 path.touch(mode=0o600)  # noqa: ASYNC240 - once, at start
+                store._timeout_ms = int(busy_timeout_s * 1000)
                 store._writer = await _connect(path, mode="rw", timeout_s=busy_timeout_s)
-                await _in_thread(store._writer, store._prepare, check)
+                steps = migrations() if steps is None else steps
+                await _in_thread(store._writer, store._prepare, check, steps)
                 store._reader = await _connect(path, mode="ro", timeout_s=busy_timeout_s)
         except BaseException:
             await store.close()
@@ -116,9 +136,11 @@ class Store:
 
     async def close(self) -> None:
         """Close both connections and stop listening."""
-        for connection in (self._reader, self._writer):
-            if connection is not None:
-                await connection.close()
+        if self._reader is not None:
+            await self._reader.close()
+        if self._writer is not None:
+            await _in_thread(self._writer, self._close_writer)
+            await self._writer.close()
         self._reader = self._writer = None
         if self._gate_fd >= 0:
             os.close(self._gate_fd)
@@ -130,21 +152,67 @@ class Store:
 
         `durable` waits for the disk (a promise to someone); without it a power cut may lose the
         transaction, a killed process never does. An exception in `fn` rolls everything back.
+        Raises: NewerSchema, before anything is written, when the database was upgraded.
         """
         assert self._writer is not None
-        with _translated(self.path):
-            return await _in_thread(self._writer, self._transaction, fn, durable)
+        slow = self._loop.call_later(SLOW_WRITE_S, self._say_who_writes)
+        try:
+            with translated(self.path):
+                return await _in_thread(self._writer, self._transaction, fn, durable)
+        finally:
+            slow.cancel()
+
+    def write_soon(self, fn: Callable[[Tx], object]) -> None:
+        """Run `fn` in a transaction when its turn comes; nobody hears how it ended.
+
+        Any thread may ask: leases must be kept also while the loop is busy.
+        """
+        if self._writer is not None:
+            self._writer._tx.put_nowait((None, partial(self._transaction, fn, False)))
 
     async def read(self, fn: Callable[[Tx], T]) -> T:
         """Run `fn` on one snapshot, without waiting for writers."""
         assert self._reader is not None
-        with _translated(self.path):
+        with translated(self.path):
             return await _in_thread(self._reader, self._snapshot, fn)
 
     async def data_version(self) -> int:
         """Changes whenever another connection has committed; costs no transaction."""
         assert self._writer is not None
         return await _in_thread(self._writer, self._read_data_version)
+
+    def wal(self) -> tuple[int, int]:
+        """Bytes of the write-ahead log and when it was last written; costs no transaction.
+
+        The second number changes with every commit, also with our own; commits of the same few
+        milliseconds may share it.
+        """
+        try:
+            file = self.path.with_name(f"{self.path.name}-wal").stat()
+        except FileNotFoundError:
+            return 0, 0
+        return file.st_size, file.st_mtime_ns
+
+    async def checkpoint(self, *, truncate: bool = False) -> None:
+        """Move what the log holds into the database, as far as no reader still needs it there.
+
+        `truncate` then empties the log's file, if nobody reads just now.
+        """
+        assert self._writer is not None
+        with translated(self.path):
+            await _in_thread(self._writer, self._checkpoint, "TRUNCATE" if truncate else "PASSIVE")
+
+    async def give_back(self, pages: int, *, keep: int) -> int:
+        """Return up to `pages` unused pages to the disk but for `keep`; how many more there are."""
+        assert self._writer is not None
+        with translated(self.path):
+            return await _in_thread(self._writer, self._give_back, pages, keep)
+
+    async def copy_to(self, target: Path) -> None:
+        """Write the whole database as it is now into an empty or new file; writers go on."""
+        assert self._reader is not None
+        with translated(target):
+            await _in_thread(self._reader, self._copy_to, target)
 
     def _transaction(self, fn: Callable[[Tx], T], durable: bool) -> T:
         assert self._writer is not None
@@ -153,6 +221,7 @@ class Store:
             tx = Tx(connection, self._sql)
             connection.execute("BEGIN IMMEDIATE")
             try:
+                self._check_version(connection)
                 result = fn(tx)
                 connection.execute("COMMIT")
             except BaseException:
@@ -169,8 +238,68 @@ class Store:
         connection.execute("BEGIN")
         try:
             return fn(Tx(connection, self._sql))
+        except sqlite3.OperationalError:
+            self._check_version(connection)  # a table or column may be gone
+            raise
         finally:
             connection.execute("COMMIT")
+
+    def _check_version(self, connection: sqlite3.Connection) -> None:
+        """Asked in every transaction that writes; costs a microsecond."""
+        version = version_of(connection)
+        if version != self._version:
+            with suppress(RuntimeError):  # the loop is closed: the program ends already
+                self._loop.call_soon_threadsafe(self.outdated.set)
+            raise NewerSchema(
+                f"{self.path} was brought to version {version} and this program knows "
+                f"{self._version}: it ends, and the installed one starts."
+            )
+
+    def _checkpoint(self, mode: str) -> None:
+        assert self._writer is not None
+        connection = self._writer._conn
+        with self._gate(connection, durable=False):
+            # Readers are not waited for with the gate in hand: the next look tries again.
+            connection.execute("PRAGMA busy_timeout = 0")
+            try:
+                connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchall()
+            finally:
+                connection.execute(f"PRAGMA busy_timeout = {self._timeout_ms}")
+
+    def _give_back(self, pages: int, keep: int) -> int:
+        assert self._writer is not None
+        connection = self._writer._conn
+        with self._gate(connection, durable=False):
+            free = int(connection.execute("PRAGMA freelist_count").fetchone()[0])
+            if free <= keep:
+                return 0
+            connection.execute(f"PRAGMA incremental_vacuum({min(pages, free - keep)})").fetchall()
+            left = int(connection.execute("PRAGMA freelist_count").fetchone()[0])
+        return left - keep if left < free else 0  # a file that was made without cannot shrink
+
+    def _copy_to(self, target: Path) -> None:
+        assert self._reader is not None
+        self._reader._conn.execute("VACUUM INTO ?", (str(target),))
+
+    def _close_writer(self) -> None:
+        """The last connection to close moves the whole log into the database."""
+        assert self._writer is not None
+        fcntl.flock(self._gate_fd, fcntl.LOCK_EX)
+        try:
+            self._writer._conn.close()
+        finally:
+            fcntl.flock(self._gate_fd, fcntl.LOCK_UN)
+
+    def _say_who_writes(self) -> None:
+        """Once a minute at most: all writes wait behind the same one."""
+        if self._loop.time() - self._said_at > 60.0 and self._gate_fd >= 0:
+            self._said_at = self._loop.time()
+            log.warning(
+                "A write waits for more than %.0f s while %s writes: if that is stopped, continue "
+                "or kill it.",
+                SLOW_WRITE_S,
+                gate_holder(self._gate_fd),
+            )
 
     def _read_data_version(self) -> int:
         assert self._writer is not None
@@ -188,7 +317,7 @@ class Store:
         finally:
             fcntl.flock(self._gate_fd, fcntl.LOCK_UN)
 
-    def _prepare(self, check: bool) -> None:
+    def _prepare(self, check: bool, steps: Sequence[str]) -> None:
         """First look at the file: check, migrate, set up; a file that is refused stays as it is."""
         assert self._writer is not None
         connection = self._writer._conn
@@ -198,55 +327,13 @@ class Store:
                 verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
                 if verdict != "ok":
                     raise sqlite3.DatabaseError(f"database disk image is malformed: {verdict}")
-            migrate(connection, self.path, migrations())
+            migrate(connection, self.path, steps)
+            self._version = len(steps)
             connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA journal_size_limit = 67108864")
+            connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
+            connection.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES}")
         finally:
             fcntl.flock(self._gate_fd, fcntl.LOCK_UN)
-
-
-def migrate(connection: sqlite3.Connection, path: Path, steps: Sequence[str]) -> None:
-    """Bring the schema up to date, each step in a transaction of its own; the gate is held.
-
-    An existing database is copied beside itself first. Raises: MigrationError when it is newer
-    than this program, or when it holds tables but was not made by KITT.
-    """
-    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-    if version > len(steps):
-        raise MigrationError(
-            f"{path} was made by a newer KITT (its version {version}, ours {len(steps)}): "
-            "upgrade KITT, or point KITT_PROFILE elsewhere. Nothing was changed."
-        )
-    if version == len(steps):
-        return
-    if version == 0 and connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
-        raise MigrationError(
-            f"{path} holds tables that are not KITT's: point KITT_PROFILE elsewhere. "
-            "Nothing was changed."
-        )
-    if version > 0:
-        copy = path.with_name(f"{path.name}.before-{version + 1}")
-        copy.unlink(missing_ok=True)
-        connection.execute("VACUUM INTO ?", (str(copy),))
-        copy.chmod(0o600)
-    for number, script in enumerate(steps[version:], version + 1):
-        connection.execute("BEGIN EXCLUSIVE")
-        try:
-            for statement in _statements_of(script):
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {number}")
-            connection.execute("COMMIT")
-        except BaseException:
-            connection.execute("ROLLBACK")
-            raise
-
-
-@cache
-def migrations() -> tuple[str, ...]:
-    """The text of every migration, in order."""
-    folder = resources.files("bridge") / "sql" / "migrations"
-    names = sorted(item.name for item in folder.iterdir() if item.name.endswith(".sql"))
-    return tuple((folder / name).read_text(encoding="utf-8") for name in names)
 
 
 @cache
@@ -261,17 +348,6 @@ def statements() -> dict[str, str]:
             assert name not in found, f"two statements are named {name}"
             found[name] = body.strip()
     return found
-
-
-def _statements_of(script: str) -> Iterator[str]:
-    """Cut a script at statement ends; a trigger's inner semicolons do not count."""
-    pending = ""
-    for line in script.splitlines(keepends=True):
-        pending += line
-        if sqlite3.complete_statement(pending):
-            yield pending
-            pending = ""
-    assert not pending.strip(), "a migration ends in the middle of a statement"
 
 
 def _as_text(data: bytes) -> str:
@@ -307,33 +383,3 @@ async def _in_thread(connection: aiosqlite.Connection, fn: Callable[..., T], *va
     sqlite3's rate), and an `await` between BEGIN and COMMIT would let other tasks in.
     """
     return cast(T, await connection._execute(fn, *values))  # type: ignore[no-untyped-call]
-
-
-@contextmanager
-def _translated(path: Path) -> Iterator[None]:
-    """SQLite's errors as sentences that say what to do."""
-    try:
-        yield
-    except (sqlite3.Error, OSError) as error:
-        raise _sentence(path, error) from error
-
-
-def _sentence(path: Path, error: Exception) -> KittError:
-    text = " ".join(str(error).split())  # a verdict on damage may have several lines
-    if isinstance(error, sqlite3.IntegrityError | sqlite3.ProgrammingError):
-        raise error  # the programmer's, not the user's
-    if "locked" in text or "busy" in text:
-        return StoreBusy(f"{path} is locked by another program: close it, or wait and try again.")
-    if "malformed" in text or "not a database" in text:
-        return StoreDamaged(
-            f"{path} is damaged ({text}): stop KITT and put back a copy of it. "
-            "Nothing was changed and nothing new was started in its place."
-        )
-    if "full" in text or getattr(error, "errno", None) == 28:
-        return TryLater(f"The disk of {path} is full: make room; KITT goes on by itself.")
-    if isinstance(error, OSError) or "unable to open" in text or "readonly" in text:
-        return ConfigError(
-            f"{path} cannot be opened ({getattr(error, 'strerror', None) or text}): "
-            "check that the folder exists and may be written by this user."
-        )
-    return StoreDamaged(f"{path} cannot be used ({text}): run `kitt doctor`.")

@@ -20,12 +20,15 @@ from bridge.supervision_logs import logs
 from bridge.supervision_programs import (
     CONF,
     STOP_S,
+    all_worker_names,
     allow,
+    program_names,
     restart,
     scale,
     start,
     stop,
     until,
+    wait_started,
     write_workers,
 )
 from bridge.supervision_status import (
@@ -54,6 +57,7 @@ __all__ = [
 ]
 
 _UP_S: Final = 10.0
+_SETTLED_S: Final = 3.0  # time to read the settings, ask Telegram for the bot and be refused
 
 
 def up(
@@ -66,23 +70,33 @@ def up(
     """Run the bridge and `settings.workers` workers until `down`, Ctrl-C or SIGTERM, then drain.
 
     In the foreground it does not return: this process becomes supervisord. With `daemon` it
-    returns 0 as soon as supervisord answers. `python` is what runs KITT's programs.
+    returns 0 once every program has stayed up for 3 s. `python` is what runs KITT's programs.
 
-    Raises: AlreadyRunning (exit 75) when this profile is up; ConfigError for folders or files.
+    Raises: AlreadyRunning (exit 75) when this profile is up; ConfigError for folders or files, and
+    in the background for what a program finds wrong at once: then nothing runs. KittError naming a
+    program that does not stay up for another reason: it is tried again in the background.
     """
     prepare_folders(settings)
     if not conf.is_file():
         raise ConfigError(f"{conf} is missing: run KITT from its repository.")
     with SlotLock(settings.run_dir / "supervisor.lock") as lock:
         _clear_traces(settings)
-        write_workers(settings, range(1, settings.workers + 1), conf)
+        write_workers(settings, all_worker_names(settings), conf)
         # -P: the folder `kitt up` is called in is no place for modules.
         command = [sys.executable, "-P", "-m", "supervisor.supervisord", "--nodaemon"]
         command += ["--configuration", str(conf.absolute())]
         environ = _environ(settings, python)
         if not daemon:
             _become(command, environ, lock)
-        return _detach(settings, [*command, "--silent"], environ, lock)
+        pid = _detach(settings, [*command, "--silent"], environ, lock)
+    # Only now: `down` waits for the lock, which was ours too until here.
+    try:
+        wait_started(settings, program_names(settings), settled_s=_SETTLED_S)
+    except ConfigError:
+        down(settings)
+        raise
+    print(f"KITT runs in the background (pid {pid}): `kitt status`, `kitt down`.")
+    return 0
 
 
 def _environ(settings: Settings, python: Sequence[str]) -> dict[str, str]:
@@ -90,6 +104,7 @@ def _environ(settings: Settings, python: Sequence[str]) -> dict[str, str]:
         **os.environ,
         "KITT_PROFILE": str(settings.profile.absolute()),
         "KITT_WORKERS": str(settings.workers),
+        "KITT_KIND_WORKERS": ",".join(f"{k}:{n}" for k, n in settings.kind_workers.items()),
         "SUPERVISOR_MEMORY": str(plain_memory(settings)),
         "SUPERVISOR_PYTHON": shlex.join(python),
     }
@@ -116,6 +131,7 @@ def _become(command: list[str], environ: dict[str, str], lock: SlotLock) -> NoRe
 
 
 def _detach(settings: Settings, command: list[str], environ: dict[str, str], lock: SlotLock) -> int:
+    """Start supervisord by itself and wait until it answers; its pid."""
     log = settings.log_dir / "supervisord.log"
     with log.open("ab") as errors:
         child = subprocess.Popen(  # noqa: S603 - our own interpreter, no shell
@@ -135,9 +151,8 @@ def _detach(settings: Settings, command: list[str], environ: dict[str, str], loc
             call(settings, "supervisor.getState")
         except NotRunning:
             continue
-        print(f"KITT runs in the background (pid {child.pid}): `kitt status`, `kitt down`.")
         child.returncode = 0  # it outlives us: nothing waits for it
-        return 0
+        return child.pid
     raise KittError(f"supervisord does not answer after {_UP_S:g} s: see {log}.")
 
 

@@ -44,7 +44,7 @@ def start(settings: Settings, names: Iterable[str] = ()) -> int:
     programs = _named(settings, names)
     for name in programs:
         allow(ALREADY_STARTED, settings, "supervisor.startProcess", name, False)
-    _wait_started(settings, programs)
+    wait_started(settings, programs)
     return 0
 
 
@@ -74,6 +74,8 @@ def restart(settings: Settings, names: Iterable[str] = (), *, rolling: bool = Fa
     programs = _named(settings, names)
     for batch in [[name] for name in programs] if rolling else [programs]:
         _restart(settings, batch)
+        if rolling:
+            print(f"{_short(batch[0])} runs again.", flush=True)
     return 0
 
 
@@ -90,23 +92,32 @@ def _restart(settings: Settings, programs: Sequence[str]) -> None:
     # A program that does not drain gets as long as supervisord would give it, and the same end.
     for name in _late(settings, draining, lambda i: i["pid"] != pids[i["name"]], _DRAIN_S):
         allow(NOT_RUNNING, settings, "supervisor.signalProcess", name, "KILL")
-    _wait_started(settings, programs, pids)
+    wait_started(settings, programs, pids)
 
 
-def scale(settings: Settings, workers: int, *, conf: Path = CONF) -> int:
-    """Make it `workers` workers. The others keep running; a removed one drains first.
+def scale(settings: Settings, workers: int, *, kind: str = "", conf: Path = CONF) -> int:
+    """Make it `workers` workers, of those that serve a kind alone, or without one of the others.
 
-    The number holds until the next `kitt up`, which takes KITT_WORKERS.
+    All others keep running; a removed one drains first. The number holds until the next `kitt up`,
+    which takes KITT_WORKERS and KITT_KIND_WORKERS.
 
-    Raises: NotRunning; KittError when a worker does not stay up or does not end.
+    Raises: NotRunning; KittError when a worker does not stay up or does not end; ConfigError for a
+    number out of range and for a kind without workers of its own.
     """
     if not 0 <= workers <= WORKERS_MAX:
         raise ConfigError(f"The number of workers must be from 0 to {WORKERS_MAX}; got {workers}.")
-    now = {name for name in _infos(settings) if name.startswith(_WORKER)}
-    wanted = [f"{_WORKER}{slot}" for slot in range(1, workers + 1)]
+    if kind and kind not in settings.kind_workers:
+        known = ", ".join(settings.kind_workers) or "none"
+        raise ConfigError(
+            f"{kind} has no workers of its own (kinds that have: {known}): add it to "
+            "KITT_KIND_WORKERS and run `kitt up` again."
+        )
+    running = {name for name in _infos(settings) if name.startswith(_WORKER)}
+    now = {name for name in running if _kind_of(name) == kind}
+    wanted = worker_names(workers, kind)
     added = [name for name in wanted if name not in now]
     removed = sorted(now.difference(wanted))
-    write_workers(settings, range(1, workers + 1), conf)
+    write_workers(settings, (running - now).union(wanted), conf)
     call(settings, "supervisor.reloadConfig")
     for name in added:
         call(settings, "supervisor.addProcessGroup", name)
@@ -114,22 +125,46 @@ def scale(settings: Settings, workers: int, *, conf: Path = CONF) -> int:
         stop(settings, removed)
     for name in removed:
         call(settings, "supervisor.removeProcessGroup", name)
-    _wait_started(settings, added)
+    wait_started(settings, added)
     return 0
 
 
-def write_workers(settings: Settings, slots: Iterable[int], conf: Path) -> None:
+def all_worker_names(settings: Settings) -> list[str]:
+    """The workers that `kitt up` starts."""
+    names = worker_names(settings.workers)
+    for kind, number in settings.kind_workers.items():
+        names += worker_names(number, kind)
+    return names
+
+
+def worker_names(number: int, kind: str = "") -> list[str]:
+    """`kitt-worker-1` …, or with a kind `kitt-worker-browser-1` …"""
+    prefix = f"{_WORKER}{kind}-" if kind else _WORKER
+    return [f"{prefix}{slot}" for slot in range(1, number + 1)]
+
+
+def _kind_of(worker: str) -> str:
+    return worker.removeprefix(_WORKER).rpartition("-")[0]
+
+
+def _arguments_of(worker: str) -> str:
+    """What stands for {slot} in the template."""
+    kind, _, slot = worker.removeprefix(_WORKER).rpartition("-")
+    return f"{slot} --kinds {kind}" if kind else slot
+
+
+def write_workers(settings: Settings, names: Iterable[str], conf: Path) -> None:
     """One file per worker, made from the template in supervisord.conf; others are removed."""
     parser = RawConfigParser(inline_comment_prefixes=(";", "#"), strict=False)
     parser.read(conf, encoding="utf-8")
     folder = settings.run_dir / "supervisor.d"
     folder.mkdir(mode=0o700, exist_ok=True)
     texts = {
-        f"{_WORKER}{slot}": "".join(
-            f"{key} = {value.replace('{slot}', str(slot))}\n"
+        name: "".join(
+            f"{key} = {value.replace('{slot}', _arguments_of(name))}\n"
             for key, value in parser.items(_TEMPLATE)
         )
-        for slot in slots
+        for name in names
     }
     for path in folder.glob("*.conf"):
         if path.stem not in texts:
@@ -142,13 +177,25 @@ def _infos(settings: Settings) -> dict[str, dict[str, Any]]:
     return {info["name"]: info for info in call(settings, "supervisor.getAllProcessInfo")}
 
 
+def program_names(settings: Settings) -> list[str]:
+    """What supervisord runs now, the bridge first."""
+    return sorted(_infos(settings), key=lambda name: (len(name), name))
+
+
 def _named(settings: Settings, names: Iterable[str]) -> list[str]:
-    known = _infos(settings)
-    programs = [program_name(name) for name in names] or list(known)
+    """Full names; `workers` means all of them, and no name means everything."""
+    known = program_names(settings)
+    programs: list[str] = []
+    for name in names:
+        if name == "workers":
+            programs += [each for each in known if each.startswith(_WORKER)]
+        else:
+            programs.append(program_name(name))
     for name in programs:
         if name not in known:
-            raise KittError(f"{name} is not a program of KITT: there are {', '.join(known)}.")
-    return programs
+            there = ", ".join(map(_short, known))
+            raise KittError(f"{_short(name)} is not a program of KITT: there are {there}.")
+    return list(dict.fromkeys(programs)) if names else known
 
 
 def allow(code: int, settings: Settings, method: str, *arguments: Any) -> None:
@@ -176,30 +223,49 @@ def _late(
     return late
 
 
-def _wait_started(
-    settings: Settings, programs: Sequence[str], old_pids: Mapping[str, int] = MappingProxyType({})
+def wait_started(
+    settings: Settings,
+    programs: Sequence[str],
+    old_pids: Mapping[str, int] = MappingProxyType({}),
+    *,
+    settled_s: float = _SETTLED_S,
 ) -> None:
-    """Wait until every program has run for 1.5 s, with another pid than its old one.
+    """Wait until every program has run for `settled_s`, with another pid than its old one.
 
-    Raises: KittError, at once when a program ends for a wrong setting or is given up on. One that
-    takes longer to find its setting wrong is seen by `kitt status`.
+    Raises: at once ConfigError when a program ends for a wrong setting, KittError when one is given
+    up on. One that takes longer to find its setting wrong is seen by `kitt status`.
     """
 
     def running(info: dict[str, Any]) -> bool:
         name, state = info["name"], info["statename"]
-        gave_up = state == "EXITED" and info["exitstatus"] == ConfigError.exit_code
-        if gave_up or state == "FATAL":
-            raise KittError(f"{name} does not stay up: see `kitt logs {name}`.")
+        if state == "EXITED" and info["exitstatus"] == ConfigError.exit_code:
+            raise ConfigError(f"{name} does not start: {_why(info)}")
+        if state == "FATAL":
+            raise KittError(f"{name} does not stay up: {_why(info)}")
         if state != "RUNNING" or info["pid"] == old_pids.get(name):
             return False
         age = age_seconds(info["pid"])
-        return age is None or age >= _SETTLED_S
+        return age is None or age >= settled_s
 
     late = _late(settings, programs, running, _START_S)
     if late:
         raise KittError(
             f"{', '.join(late)} did not stay up within {_START_S:g} s: see `kitt logs`."
         )
+
+
+def _why(info: dict[str, Any]) -> str:
+    """The sentence with which a program ended, or where to look for it."""
+    try:
+        last = Path(info["stdout_logfile"]).read_text(errors="replace").splitlines()[-1]
+    except (OSError, IndexError):
+        last = ""
+    sentence = last.removeprefix("kitt: ")
+    return sentence if sentence != last else f"see `kitt logs {_short(info['name'])}`."
+
+
+def _short(name: str) -> str:
+    return name.removeprefix("kitt-")
 
 
 def until(limit_s: float) -> Iterable[None]:

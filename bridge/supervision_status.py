@@ -202,8 +202,8 @@ def _exit_text(info: dict[str, Any]) -> str:
 
 
 def table(rows: Sequence[ProcessInfo]) -> str:
-    """The rows as text for people, one line each under a heading."""
-    lines = [("name", "state", "pid", "up", "restarts", "cpu s", "MB", "")]
+    """The rows as text for people under a heading; how one ended stands below it."""
+    lines = [("name", "state", "pid", "up", "restarts", "cpu s", "MB")]
     lines += [
         (
             row.name,
@@ -213,19 +213,19 @@ def table(rows: Sequence[ProcessInfo]) -> str:
             "-" if row.restarts is None else str(row.restarts),
             "-" if row.cpu_s is None else f"{row.cpu_s:.1f}",
             "-" if row.pss_mb is None else f"{row.pss_mb:.1f}",
-            row.exit,
         )
         for row in rows
     ]
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    return "\n".join(
+    texts = [
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         for line in lines
-    )
+    ]
+    ends = ["", *(row.exit and f"\n  {row.exit}" for row in rows)]
+    return "\n".join(text + end for text, end in zip(texts, ends, strict=True))
 
 
 def _duration(seconds: int) -> str:
     hours, rest = divmod(seconds, 3600)
     days, hours = divmod(hours, 24)
-    clock = f"{hours}:{rest // 60:02}:{rest % 60:02}"
-    return f"{days}d {clock}" if days else clock
+    return f"{days}d {hours}h" if days else f"{hours}:{rest // 60:02}:{rest % 60:02}"

@@ -1,9 +1,10 @@
 """A worker: claim → run → finish, fail or give back; several jobs at once, none of them ours.
 
-It never speaks to Telegram: a result and the delivery that carries it are rows in one commit. Its
-lease is extended while it works; what it no longer holds (cancelled, or taken back while it was
-frozen) is stopped without writing a word. On TERM it takes nothing new, lets its jobs finish for a
-while and gives the rest back, to go on from their last finished step.
+It never speaks to Telegram: a result, the delivery that carries it and the claim of the next job
+are one commit. Its leases are extended while it works, by a thread when the loop is kept busy; what
+it no longer holds (cancelled, or taken back while it was frozen) is stopped without writing a word.
+On TERM it takes nothing new, lets its jobs finish for a while and gives the rest back, to go on
+from their last finished step.
 """
 
 import asyncio
@@ -11,8 +12,9 @@ import json
 import logging
 import os
 import secrets
+import socket
+import threading
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,16 +24,19 @@ from bridge.agent.tool import Tool
 from bridge.clock import Clock, moment, stamp
 from bridge.conversation import Message, job_conversation
 from bridge.errors import (
+    JobWaits,
     LeaseLost,
     ModelRefused,
     ModelUnavailable,
     TryLater,
     TurnLimitReached,
 )
-from bridge.models import Job
+from bridge.leases import Claimant
+from bridge.models import JOB_TIMEOUT_S, Job
 from bridge.profile import worker_prompt
 from bridge.queue import Queue
 from bridge.store import Tx
+from bridge.tools.ask import ask_tools
 from bridge.tools.files import file_tools
 from bridge.tools.report import report_tools
 from bridge.tools.skills import skill_tools
@@ -59,33 +64,66 @@ class Work:
     jobs_dir: Path
 
 
-class Worker:
-    """One worker process. `run` ends after `drain` was called."""
+@dataclass(slots=True)
+class Running:
+    """One attempt that runs here. `late` once it was stopped for taking too long."""
 
-    def __init__(self, *, work: Work, slot: str, concurrency: int) -> None:
+    job: Job
+    task: asyncio.Task[None]
+    ends_at: float  # monotonic seconds
+    late: bool = False
+
+
+class Worker:
+    """One worker process. `run` ends after `drain` was called.
+
+    `kinds` are the only ones it takes, `except_kinds` those that have workers of their own.
+    """
+
+    def __init__(
+        self,
+        *,
+        work: Work,
+        slot: str,
+        concurrency: int,
+        kinds: tuple[str, ...] = (),
+        except_kinds: tuple[str, ...] = (),
+    ) -> None:
         self.worker_id = f"{slot}:{os.getpid()}:{secrets.token_hex(4)}"
+        self._who = Claimant(worker_id=self.worker_id, kinds=kinds, except_kinds=except_kinds)
         self._work = work
         self._queue = work.queue
         self._clock = work.clock
         self._concurrency = concurrency
-        self._running: dict[tuple[int, int], asyncio.Task[None]] = {}
+        self._running: dict[tuple[int, int], Running] = {}
         self._provider_waits: dict[int, int] = {}
         self._draining = False
+        self._over = threading.Event()
         self._beat_at = self._rescue_at = 0.0
 
     def drain(self) -> None:
         """Take nothing new. A second call gives back what runs at once."""
         if self._draining:
-            for task in self._running.values():
-                task.cancel()
+            for running in self._running.values():
+                running.task.cancel()
         self._draining = True
         self._queue.store.wake.notify()
 
     async def run(self) -> None:
         """Work until drained. An idle worker writes nothing."""
+        self._queue.store.wake.listen(self._who.slot)
+        await self._is("idle")
+        threading.Thread(target=self._beat_for_a_busy_loop, daemon=True).start()
+        try:
+            await self._work_until_drained()
+            await self._is("draining")
+            await self._give_back()
+            await self._is("gone")
+        finally:
+            self._over.set()
+
+    async def _work_until_drained(self) -> None:
         wake = self._queue.store.wake
-        slot = self.worker_id.partition(":")[0]
-        wake.listen(slot)
         version, due, look = -1, None, True
         while not self._draining:
             try:
@@ -100,7 +138,21 @@ class Worker:
             except TryLater as error:
                 log.warning("%s", error)
                 await self._clock.sleep(IDLE_LOOK_S)
-        await self._give_back()
+
+    async def _is(self, state: str) -> None:
+        """Enter what this worker does in `workers`; a busy database must not stop it."""
+        try:
+            await self._queue.register(
+                self._who, pid=os.getpid(), host=socket.gethostname(), state=state
+            )
+        except TryLater as error:
+            log.warning("%s", error)
+
+    def _beat_for_a_busy_loop(self) -> None:
+        """In a thread: code that holds the loop must not cost the leases of what runs."""
+        while not self._over.wait(self._queue.lease_s / 3):
+            if self._running and self._clock.monotonic() > self._beat_at:
+                self._queue.store.write_soon(lambda tx: self._queue.beat(tx, self.worker_id))
 
     def _is_due(self, due: str | None) -> bool:
         return due is not None and due <= stamp(self._clock.now())
@@ -120,36 +172,44 @@ class Worker:
         """Stop what is no longer ours, then fill the free places."""
         await self._compare(await self._queue.held(self.worker_id))
         while len(self._running) < self._concurrency and not self._draining:
-            job = await self._queue.claim(self.worker_id)
+            job = await self._queue.claim(self._who)
             if job is None:
                 return
-            task = asyncio.create_task(self._run_job(job))
-            key = (job.id, job.attempt)
-            self._running[key] = task
-            task.add_done_callback(partial(self._over, key))
+            task = asyncio.create_task(self._run_jobs(job))
+            self._runs(job, task)
+            task.add_done_callback(self._left)
 
-    def _over(self, key: tuple[int, int], task: asyncio.Task[None]) -> None:
+    def _runs(self, job: Job, task: asyncio.Task[None]) -> None:
+        ends_at = self._clock.monotonic() + (job.timeout_s or JOB_TIMEOUT_S)
+        self._running[job.id, job.attempt] = Running(job, task, ends_at)
+
+    def _left(self, task: asyncio.Task[None]) -> None:
+        (key,) = [key for key, running in self._running.items() if running.task is task]
         del self._running[key]
         if not task.cancelled() and task.exception() is not None:
             log.error("The end of job %d could not be written: %s", key[0], task.exception())
         self._queue.store.wake.notify()  # there is a free place
 
     async def _upkeep(self) -> None:
-        """Extend our leases; take back the jobs of workers that are gone."""
+        """Extend our leases, stop what takes too long, take back the jobs of dead workers."""
         now = self._clock.monotonic()
         if self._running and now >= self._beat_at:
             await self._compare(await self._queue.heartbeat(self.worker_id))
             self._beat_at = now + self._queue.lease_s / 3
+        for running in self._running.values():
+            if now >= running.ends_at and not running.late:
+                running.late = True
+                running.task.cancel()
         if now >= self._rescue_at:
             for job in await self._queue.rescue(self.worker_id):
-                log.warning("Job %d is taken back from %s", job.id, job.worker_id or "its worker")
+                log.warning("Job %d is taken back from its worker", job.id)
             self._rescue_at = now + self._queue.lease_s / 2
 
     async def _compare(self, held: set[tuple[int, int]]) -> None:
         """Stop what we run and no longer hold; return what we hold and do not run."""
-        for key, task in self._running.items():
+        for key, running in self._running.items():
             if key not in held:
-                task.cancel()
+                running.task.cancel()
         for job_id, attempt in held - self._running.keys():  # its end could not be written
             job = await self._queue.get(job_id)
             if job.attempt == attempt and (job_id, attempt) not in self._running:
@@ -166,22 +226,42 @@ class Worker:
             except TryLater as error:
                 log.warning("%s", error)
             if self._running:
-                await asyncio.wait(self._running.values(), timeout=BUSY_LOOK_S)
-        late = list(self._running.values())
+                tasks = [running.task for running in self._running.values()]
+                await asyncio.wait(tasks, timeout=BUSY_LOOK_S)
+        late = [running.task for running in self._running.values()]
         for task in late:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
 
-    async def _run_job(self, job: Job) -> None:
-        """One attempt. Whatever happens ends in a status, or the job was not ours any more."""
+    async def _run_jobs(self, job: Job) -> None:
+        """One attempt, then the one that was claimed with its end, and so on."""
+        task = asyncio.current_task()
+        assert task is not None
+        following: Job | None = job
+        while following is not None:
+            job, following = following, await self._run_job(following)
+            if following is not None:
+                del self._running[job.id, job.attempt]
+                self._runs(following, task)
+
+    async def _run_job(self, job: Job) -> Job | None:
+        """One attempt, and the next job if its end claimed one.
+
+        Whatever happens ends in a status, or the job was not ours any more.
+        """
         log.info("Job %d, attempt %d", job.id, job.attempt)  # never what it is about
         try:
-            await self._attempt(job)
+            following = await self._attempt(job)
             self._provider_waits.pop(job.id, None)
+            return following
         except LeaseLost as error:
             log.warning("%s Its work is dropped.", error)
+        except JobWaits as error:
+            log.info("%s", error)
         except asyncio.CancelledError:
-            if self._draining:
+            if self._running[job.id, job.attempt].late:
+                await self._end(job, "timeout", again=False)
+            elif self._draining:
                 await self._queue.give_back(job)
         except ModelUnavailable as error:
             await self._wait_for_provider(job, error)
@@ -193,6 +273,7 @@ class Worker:
         except Exception as error:  # a job must end in a status whatever its tools do
             log.exception("Job %d failed", job.id)
             await self._end(job, f"error: {type(error).__name__}", again=True)
+        return None
 
     async def _end(self, job: Job, error: str, *, again: bool) -> None:
         try:
@@ -208,22 +289,27 @@ class Worker:
         log.warning("Job %d waits %.0f s for the model provider: %s", job.id, wait_s, error)
         await self._queue.give_back(job, wait_s=wait_s)
 
-    async def _attempt(self, job: Job) -> None:
-        """The agent's turn for a job, with the tools of a worker."""
+    async def _attempt(self, job: Job) -> Job | None:
+        """The agent's turn for a job, with the tools of a worker; the job claimed with its end."""
         name = job_conversation(job.id)
         workspace = Workspace(self._work.jobs_dir / str(job.id))
         tools = [
             *report_tools(self._queue, job, workspace),
+            *ask_tools(self._queue, job),
             *file_tools(workspace),
             *skill_tools(self._work.profile),
         ]
         frozen = await self._frozen(name, tools)
 
+        following: Job | None = None
+
         def end(tx: Tx, outcome: Outcome) -> None:
+            nonlocal following
             if outcome.kind == "refused":
                 self._queue.fail_in(tx, job, f"refused: {outcome.text}", again=False)
             else:
                 self._queue.finish_in(tx, job, outcome.text)
+            following = None if self._draining else self._queue.claim_in(tx, self._who)
 
         turn = Turn(
             store=self._queue.store,
@@ -242,6 +328,7 @@ class Worker:
         text = f"{job.prompt}\n\nData:\n{job.data}" if job.data else job.prompt
         opening = Message(role="user", content=[{"type": "text", "text": text}], source=name)
         await turn.run([opening])
+        return following
 
     async def _frozen(self, name: str, tools: list[Tool]) -> dict[str, Any]:
         """System prompt and tools as the job's first attempt had them: history depends on them."""

@@ -21,13 +21,15 @@ FUNCTION_LINES_MAX: Final = 70
 
 # A part is a module or a folder of bridge/; `*` ends a name that stands for several modules.
 RINGS: Final[dict[str, int]] = {
-    **dict.fromkeys(("__init__", "errors", "models", "settings", "clock"), 0),
+    **dict.fromkeys(("__init__", "errors", "models", "settings", "clock", "timing"), 0),
     **dict.fromkeys(("wake", "store", "deliveries", "conversation", "record", "leases", "queue"), 1),
-    **dict.fromkeys(("people", "profile", "logs", "breaker", "alerts"), 1),
+    **dict.fromkeys(("people", "profile", "logs", "breaker", "alerts", "schedules"), 1),
+    **dict.fromkeys(("alert_box", "migrate", "store_errors", "retention"), 1),
     **dict.fromkeys(("agent", "tools"), 2),
-    **dict.fromkeys(("telegram", "worker", "scheduler", "web"), 3),
+    **dict.fromkeys(("telegram", "worker", "scheduler", "web", "keeper"), 3),
     **dict.fromkeys(("cli*", "programs", "setup", "doctor", "__main__"), 4),
-    **dict.fromkeys(("process", "supervision*", "listener"), 4),
+    **dict.fromkeys(("process", "supervision*", "listener", "monitor*"), 4),
+    **dict.fromkeys(("troubles", "watchdog", "startup", "backup"), 4),
     "emulator": 5,
 }
 PEERS: Final = ("telegram", "worker", "scheduler", "web")  # never import each other
@@ -49,6 +51,8 @@ MAY_READ_THE_TIME: Final = {
 }
 MAY_HOLD_SQL: Final = {
     "store.py": "runs the statements",
+    "migrate.py": "asks what version a file has, copies it, changes it",
+    "backup.py": "looks at a file that is not the database of this process",
     "doctor.py": "looks at a file that may be too damaged for the store to open",
     "emulator/": "shows what a person types into the sqlite3 shell",
 }

@@ -4,7 +4,8 @@ import re
 import sqlite3
 from pathlib import Path
 
-from bridge.store import migrate, migrations, statements
+from bridge.migrate import migrate, migrations
+from bridge.store import statements
 
 
 def test_every_statement_fits_the_schema() -> None:

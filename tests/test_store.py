@@ -15,7 +15,8 @@ from fakes import OpenStore, shell
 from waiting import until
 
 from bridge.errors import ConfigError, MigrationError, StoreBusy, StoreDamaged, TryLater
-from bridge.store import Store, Tx, migrate, migrations
+from bridge.migrate import migrate, migrations
+from bridge.store import WAL_BYTES, Store, Tx
 from bridge.wake import Wake
 
 PAGE_BYTES = 4096
@@ -82,7 +83,7 @@ async def test_connection_is_set_up_as_promised(store: Store) -> None:
     assert await store.write(lambda tx: pragma("journal_mode")) == "wal"
     assert await store.write(lambda tx: pragma("foreign_keys")) == 1
     assert await store.write(lambda tx: pragma("busy_timeout")) == 10_000
-    assert await store.write(lambda tx: pragma("journal_size_limit")) == 64 * 1024 * 1024
+    assert await store.write(lambda tx: pragma("journal_size_limit")) == WAL_BYTES
 
 
 async def test_files_belong_to_their_owner_alone(memory: Path) -> None:

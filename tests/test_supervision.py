@@ -227,7 +227,7 @@ def test_logs_and_the_socket_are_for_their_owner_alone(running: House) -> None:
 
 def test_a_program_that_does_not_exist_is_named(running: House) -> None:
     for act in (supervision.start, supervision.stop, supervision.restart):
-        with pytest.raises(KittError, match="kitt-worker-9 is not a program of KITT: there are"):
+        with pytest.raises(KittError, match="worker-9 is not a program of KITT: there are bridge"):
             act(running.settings, ["worker-9"])
 
 
@@ -342,6 +342,7 @@ def test_only_what_was_given_up_on_and_is_still_wanted_is_started_again() -> Non
     def program(name: str, state: int = ProcessStates.FATAL) -> SimpleNamespace:
         return SimpleNamespace(
             config=SimpleNamespace(name=name),
+            pid=0,
             get_state=lambda: state,
             spawn=lambda: started.append(name),
         )

@@ -164,3 +164,7 @@ INSERT INTO queues (kind, paused_at) VALUES (:kind, :now) ON CONFLICT (kind) DO 
 -- name: resume_kind
 -- And are started again.
 DELETE FROM queues WHERE kind = :kind
+
+-- name: parents_of
+-- What a job waits or waited for.
+SELECT after_id FROM job_after WHERE job_id = :job_id ORDER BY after_id

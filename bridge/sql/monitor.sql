@@ -1,7 +1,7 @@
 -- name: watched_running
 -- What runs now, the longest first, and where.
 SELECT id, chat_id, kind, worker_id, attempt, step, started_at,
-       CASE WHEN title <> '' THEN title ELSE substr(prompt, 1, 100) END AS name,
+       CASE WHEN title <> '' THEN title ELSE substr(prompt, 1, 100) END AS title,
        CAST(progress AS REAL) AS progress
   FROM jobs INDEXED BY jobs_running WHERE status = 'running'
  ORDER BY started_at, id LIMIT :limit
@@ -29,7 +29,7 @@ SELECT * FROM (SELECT *, max(started_at) FROM workers GROUP BY slot)
 -- name: watched_schedules
 -- What comes next by the clock; one made by hand has no time yet and comes first.
 SELECT id, chat_id, kind, next_at, cron, every_s, zone,
-       CASE WHEN title <> '' THEN title ELSE substr(prompt, 1, 100) END AS name
+       CASE WHEN title <> '' THEN title ELSE substr(prompt, 1, 100) END AS title
   FROM schedules INDEXED BY schedules_due WHERE status = 'active'
  ORDER BY next_at LIMIT :limit
 
@@ -54,6 +54,6 @@ SELECT status, count(*) AS deliveries FROM deliveries
 -- What happened last, the newest first.
 SELECT job_events.at, job_events.job_id, job_events.attempt, job_events.event, job_events.level,
        job_events.step, job_events.message,
-       CASE WHEN jobs.title <> '' THEN jobs.title ELSE substr(jobs.prompt, 1, 100) END AS name
+       CASE WHEN jobs.title <> '' THEN jobs.title ELSE substr(jobs.prompt, 1, 100) END AS title
   FROM job_events JOIN jobs ON jobs.id = job_events.job_id
  ORDER BY job_events.id DESC LIMIT :limit

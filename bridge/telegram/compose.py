@@ -8,7 +8,7 @@ beginning and a `.md` file.
 from typing import Any, Final
 
 from bridge.clock import moment
-from bridge.models import Job, JobStatus
+from bridge.models import Delivery, Job, JobStatus
 from bridge.telegram.buttons import Signer
 from bridge.telegram.render import render
 from bridge.telegram.split import split
@@ -88,6 +88,21 @@ def failure_parts(job: Job, signer: Signer, *, language: str) -> list[Part]:
             ),
         }
     ]
+
+
+def question_parts(job: Job, *, language: str) -> list[Part]:
+    """A job asks its user something; the answer is any message that says so."""
+    title = f"**❓ #{job.id}** · {job.name}"
+    text = f"{title}\n\n{job.question}\n\n{say(language, 'question_how')}"
+    return text_parts(
+        text, language=language, file_name=f"kitt-{job.id}.md", reply_to=job.request_message_id
+    )
+
+
+def alert_part(delivery: Delivery, *, language: str) -> Part:
+    """What an owner is told of the machinery (alerts.py)."""
+    alert, values = delivery.payload["alert"], delivery.payload["values"]
+    return plain_part(say(language, f"alert_{alert}", **values))
 
 
 def card_text(

@@ -245,6 +245,8 @@ class Outbox:
         if "parts" in delivery.payload:
             return list(delivery.payload["parts"])
         language = await self._language(delivery.chat_id)
+        if delivery.kind == "alert":
+            return await self._kept(delivery, [compose.alert_part(delivery, language=language)])
 
         def look(tx: Tx) -> tuple[Job, list[dict[str, str]], int, int] | None:
             row = tx.one("job", id=delivery.payload["job"], chat_id=None)
@@ -263,9 +265,14 @@ class Outbox:
             return [self._card(job, language, before, tokens)]
         if delivery.kind == "failure":
             parts = compose.failure_parts(job, self._signer, language=language)
+        elif delivery.kind == "question":
+            parts = compose.question_parts(job, language=language)
         else:
             parts = await asyncio.to_thread(compose.result_parts, job, files, language=language)
-        payload = json.dumps({"job": job.id, "parts": parts}, ensure_ascii=False)
+        return await self._kept(delivery, parts)
+
+    async def _kept(self, delivery: Delivery, parts: list[Part]) -> list[Part]:
+        payload = json.dumps({**delivery.payload, "parts": parts}, ensure_ascii=False)
         await self._store.write(
             lambda tx: tx.run("keep_parts", id=delivery.id, payload=payload), durable=False
         )

@@ -92,10 +92,36 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "The model is not reachable now. I do this as soon as it is back.",
         "Het model is nu niet bereikbaar. Ik doe dit zodra het terug is.",
     ),
+    # what the owner is told of the programs (alerts.py, troubles.py)
+    "alert_crashing": (
+        "⚠️ {program} keeps crashing ({at} UTC). It is started again each time, and jobs go on "
+        "where they were.\nWhy: kitt logs {program}",
+        "⚠️ {program} crasht steeds ({at} UTC). Het wordt telkens opnieuw gestart en taken gaan "
+        "verder waar ze waren.\nWaarom: kitt logs {program}",
+    ),
+    "alert_refused": (
+        "⚠️ {program} does not run: a setting or file is wrong ({at} UTC). It is tried again every "
+        "minute.\nWhich one: kitt logs {program}",
+        "⚠️ {program} draait niet: een instelling of bestand klopt niet ({at} UTC). Elke minuut "
+        "volgt een nieuwe poging.\nWelke: kitt logs {program}",
+    ),
+    "alert_hung": (
+        "⚠️ {program} stood still for {seconds} s and was replaced ({at} UTC).\n"
+        "Where it stood: kitt logs {program}",
+        "⚠️ {program} stond {seconds} s stil en is vervangen ({at} UTC).\n"
+        "Waar het stilstond: kitt logs {program}",
+    ),
+    "alert_stopped": (
+        "⚠️ {program} was stopped by a signal for {seconds} s and was replaced ({at} UTC).",
+        "⚠️ {program} was {seconds} s stilgezet door een signaal en is vervangen ({at} UTC).",
+    ),
+    "alert_stable": (
+        "✅ {program} runs well again, for 10 minutes now.",
+        "✅ {program} draait weer goed, al 10 minuten.",
+    ),
     # what the owner is told of breaker.py
     "alert_breaker_opened": (
-        "⚠️ The model provider does not answer. Jobs wait and go on by themselves.\n"
-        "Cause: {reason}",
+        "⚠️ The model provider does not answer. Jobs wait and go on by themselves.\nCause: {reason}",
         "⚠️ De modelaanbieder antwoordt niet. Taken wachten en gaan vanzelf verder.\n"
         "Oorzaak: {reason}",
     ),
@@ -184,6 +210,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "Het bestand {name} is te groot voor Telegram; het blijft bij de taak.",
     ),
     "file_missing": ("The file {name} is no longer there.", "Het bestand {name} is er niet meer."),
+    "question_how": (
+        "Answer here and the job goes on.",
+        "Antwoord hier, dan gaat de taak verder.",
+    ),
     "repeated": ("↻ (possibly repeated)", "↻ (mogelijk dubbel)"),
     "cause": ("Cause: {cause}", "Oorzaak: {cause}"),
     # causes: the code before the colon of jobs.error
@@ -201,6 +231,14 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "de modelaanbieder weigert het verzoek",
     ),
     "cause_limit": ("the job used up all of its steps", "de taak heeft al zijn stappen gebruikt"),
+    "cause_timeout": (
+        "the job took longer than it may",
+        "de taak duurde langer dan mag",
+    ),
+    "cause_expired": (
+        "the job could not start in time and is too old now",
+        "de taak kon niet op tijd beginnen en is nu te oud",
+    ),
     "cause_error": ("an unexpected error", "een onverwachte fout"),
     # statuses in a sentence
     "status_pending": ("waiting", "in de wachtrij"),

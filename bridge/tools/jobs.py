@@ -105,6 +105,14 @@ def job_tools(queue: Queue, origin: Origin) -> list[Tool]:
             "Run a failed or cancelled job again, from its last completed step.",
             lambda tx, given: _line(queue.retry_in(tx, given["job_id"], chat_id=origin.chat_id)),
         ),
+        _by_id(
+            "answer_job",
+            "Pass the user's answer to a job that is waiting for it.",
+            lambda tx, given: _line(
+                queue.answer_in(tx, given["job_id"], given["answer"], chat_id=origin.chat_id)
+            ),
+            answer={"type": "string", "description": "The user's words."},
+        ),
     ]
 
 
@@ -170,14 +178,16 @@ def _start(queue: Queue, origin: Origin) -> Callable[[Tx, Input], str]:
     return start
 
 
-def _by_id(name: str, description: str, act: Callable[[Tx, Input], str]) -> Tool:
+def _by_id(
+    name: str, description: str, act: Callable[[Tx, Input], str], **more: dict[str, Any]
+) -> Tool:
     def commit(tx: Tx, given: Input) -> str:
         try:
             return act(tx, given)
         except (JobNotFound, JobRefused) as error:
             raise ToolFailed(str(error)) from None
 
-    properties: dict[str, dict[str, Any]] = {"job_id": {"type": "integer"}}
+    properties: dict[str, dict[str, Any]] = {"job_id": {"type": "integer"}, **more}
     return Tool(name=name, description=description, properties=properties, commit=commit)
 
 

@@ -1,0 +1,79 @@
+"""`kitt status`: the processes, what each worker does now and what waits; 80 columns wide."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Any, Final
+
+from bridge import monitor
+from bridge.clock import Clock
+from bridge.models import short
+from bridge.process import prepare_folders
+from bridge.settings import Settings
+from bridge.store import Store
+
+COLUMNS: Final = 80
+
+
+def print_status(settings: Settings, *, as_json: bool) -> int:
+    """Print how everything stands; 3 when nothing runs."""
+    from bridge import supervision
+
+    try:
+        processes = supervision.processes(settings)
+        sentence, code = "", 0
+    except supervision.NotRunning as error:
+        processes, sentence, code = [], str(error), error.exit_code
+    look = asyncio.run(_look(settings))
+    if as_json:
+        print(json.dumps({"processes": [asdict(p) for p in processes], **look}, indent=2))
+        return code
+    print(supervision.table(processes) if processes else sentence)
+    print("\n".join(_lines(look)))
+    return code
+
+
+async def _look(settings: Settings) -> dict[str, Any]:
+    prepare_folders(settings)
+    store = await Store.open(settings.database, settings.run_dir)
+    try:
+        return await store.read(lambda tx: monitor.summary(tx, Clock().now()))
+    finally:
+        await store.close()
+
+
+def _lines(look: dict[str, Any]) -> Iterator[str]:
+    """What the workers do, how many jobs stand where, and what a person should do."""
+    yield from _workers(look)
+    counts = ", ".join(f"{number} {status}" for status, number in look["jobs"].items() if number)
+    yield f"Jobs: {counts or 'none yet'}"
+    if look["oldest_pending_s"] is not None:
+        waited = timedelta(seconds=max(0, round(look["oldest_pending_s"])))
+        yield f"The oldest pending job waits {waited}."
+    yield from (f"! {warning}" for warning in look["warnings"])
+
+
+def _workers(look: dict[str, Any]) -> Iterator[str]:
+    """One line per running job, behind the worker that runs it."""
+    jobs = {job["id"]: job for job in look["running"]}
+    width = max((len(worker["slot"]) for worker in look["workers"]), default=0)
+    for worker in look["workers"]:
+        name = worker["slot"]
+        if not worker["jobs"]:
+            yield f"{name:<{width}}  {worker['state']}"
+        for number in worker["jobs"]:
+            yield f"{name:<{width}}  {_job(jobs.pop(number), COLUMNS - width - 2)}"
+            name = ""
+    for job in jobs.values():  # its worker has gone, and nobody has taken it back yet
+        yield _job(job, COLUMNS)
+
+
+def _job(job: dict[str, Any], columns: int) -> str:
+    from bridge.monitor_view import harmless
+
+    percent = "" if job["progress"] is None else f" {job['progress']:.0f}%"
+    step = f" – {job['step']}" if job["step"] else ""
+    title = short(harmless(job["title"]), 48)
+    return short(harmless(f"#{job['id']}{percent} {title}{step}"), columns)

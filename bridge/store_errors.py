@@ -1,0 +1,76 @@
+"""SQLite's errors as sentences that say what to do, and who keeps the write gate."""
+
+import errno
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from bridge.errors import ConfigError, KittError, StoreBusy, StoreDamaged, TryLater
+
+FULL_BELOW_BYTES: Final = 1_000_000  # SQLite asks for up to 64 kB at once, for itself and its WAL
+# What SQLite says instead of "full" when one of its helper files could not grow.
+_MAY_BE_FULL: Final = ("I/O", "unable to open")
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Raise what went wrong with the database at `path` as one of KITT's errors."""
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise _sentence(path, error) from error
+
+
+def _sentence(path: Path, error: Exception) -> KittError:
+    text = " ".join(str(error).split())  # a verdict on damage may have several lines
+    if isinstance(error, sqlite3.IntegrityError | sqlite3.ProgrammingError):
+        raise error  # the programmer's, not the user's
+    if "locked" in text or "busy" in text:
+        return StoreBusy(f"{path} is locked by another program: close it, or wait and try again.")
+    if "malformed" in text or "not a database" in text:
+        return StoreDamaged(
+            f"{path} is damaged ({text}): stop KITT and put back a copy of it (`kitt restore`). "
+            "Nothing was changed and nothing new was started in its place."
+        )
+    may_be_full = any(words in text for words in _MAY_BE_FULL)
+    if (
+        "full" in text
+        or getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
+        or (may_be_full and disk_is_full(path))
+    ):
+        return TryLater(f"The disk of {path} is full: make room; KITT goes on by itself.")
+    if isinstance(error, OSError) or "unable to open" in text or "readonly" in text:
+        return ConfigError(
+            f"{path} cannot be opened ({getattr(error, 'strerror', None) or text}): "
+            "check that the folder exists and may be written by this user."
+        )
+    return StoreDamaged(f"{path} cannot be used ({text}): run `kitt doctor`.")
+
+
+def disk_is_full(path: Path) -> bool:
+    """Is there no room left beside this file?"""
+    try:
+        disk = os.statvfs(path.parent)
+    except OSError:
+        return False
+    return disk.f_bavail * disk.f_frsize < FULL_BELOW_BYTES
+
+
+def gate_holder(gate_fd: int, *, locks: Path = Path("/proc/locks")) -> str:
+    """Who keeps the write gate, in words; it is free or held by a process that can be stopped."""
+    file = os.fstat(gate_fd)
+    place = f"{os.major(file.st_dev):02x}:{os.minor(file.st_dev):02x}:{file.st_ino}"
+    try:
+        lines = locks.read_text().splitlines()
+    except OSError:
+        lines = []
+    for line in lines:
+        fields = line.split()
+        if (
+            fields[1:2] == ["FLOCK"] and fields[5] == place
+        ):  # whoever waits has an arrow before FLOCK
+            return "this process" if int(fields[4]) == os.getpid() else f"process {fields[4]}"
+    return "another program"
