@@ -1,6 +1,6 @@
 """`python -m bench [NAME …]`: print the figures as JSON, one line each.
 
-Names: replies, hand_over, slow_model, pick_up, installed, idle_cpu, request. Exit code 1
+Names: replies, hand_over, slow_model, pick_up, installed, idle_cpu, request, queue. Exit code 1
 when a goal is missed.
 """
 
@@ -9,7 +9,7 @@ import json
 import os
 import sys
 
-from bench import chat, footprint
+from bench import chat, footprint, queue
 
 BENCHES = {
     "replies": chat.replies,
@@ -19,6 +19,7 @@ BENCHES = {
     "installed": footprint.installed,
     "idle_cpu": footprint.idle_cpu,
     "request": footprint.request,
+    "queue": queue.queue,
 }
 
 

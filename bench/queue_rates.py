@@ -12,9 +12,10 @@ from typing import Any
 from bench.figures import row
 from bench.queue_process import folder, run, together
 
+CHATS = "KITT, jobs of chats"
 DRAINED: dict[str, dict[str, Any]] = {
     "KITT": {"peer": "kitt"},
-    "KITT, jobs of chats": {"peer": "kitt", "chats": True},
+    CHATS: {"peer": "kitt", "chats": True},
 }
 OTHERS = ("Huey", "persist-queue", "litequeue")
 PACE_S = 0.015  # of the bridge that adds while workers drain
@@ -177,21 +178,20 @@ def adding_under_load(rounds: int, seconds: float, backlog: int) -> list[dict[st
     """The bridge's view: a person's job is stored while two workers drain a backlog."""
     p50, worst, count, busy = Rounds(), Rounds(), Rounds(), True
     for _ in range(rounds):
-        for name in ("KITT, jobs of chats", "Huey"):
+        for name in (CHATS, "Huey"):
             took, left = stream_one(name, seconds, backlog)
             busy = busy and left
             p50.note(name, 1000 * statistics.median(took))
             worst.note(name, 1000 * max(took))
             count.note(name, len(took))
-    ours = "KITT, jobs of chats"
     value = {
-        "p50_ms": p50.medians(2)[ours],
-        "max_ms": worst.medians(1)[ours],
-        "worst round_ms": round(max(worst.reached[ours]), 1),
+        "p50_ms": p50.medians(2)[CHATS],
+        "max_ms": worst.medians(1)[CHATS],
+        "worst round_ms": round(max(worst.reached[CHATS]), 1),
         "backlog lasted": busy,
     }
     theirs = {"p50_ms": p50.medians(1)["Huey"], "max_ms": worst.medians(0)["Huey"]}
-    ratios = {"p50 x Huey": p50.ratio(ours, "Huey"), "max x Huey": worst.ratio(ours, "Huey")}
+    ratios = {"p50 x Huey": p50.ratio(CHATS, "Huey"), "max x Huey": worst.ratio(CHATS, "Huey")}
     done = {f"adds of {name}": of for name, of in count.medians().items()}
     return [
         row(

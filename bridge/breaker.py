@@ -22,8 +22,8 @@ from bridge.store import Store, Tx
 MODEL: Final = "model"  # other names are hosts of tools: 'host:api.example.org'
 EVERY_KIND: Final = "*"
 FAILURES_MAX: Final = 5  # in a row
-OPEN_FIRST_S: Final = 30.0  # then 1, 2, 4, 8 and 10 minutes
-OPEN_MAX_S: Final = 600.0
+OPEN_FIRST_S: Final = 30.0  # then 1 and 2 minutes: a probe is one small request
+OPEN_MAX_S: Final = 120.0
 RETRY_AFTER_MAX_S: Final = 3600.0  # nobody is believed who asks for more
 PROBE_S: Final = 60.0  # the one that tries has this time for itself
 REASON_CHARS_MAX: Final = 200

@@ -75,5 +75,5 @@ def _job(job: dict[str, Any], columns: int) -> str:
 
     percent = "" if job["progress"] is None else f" {job['progress']:.0f}%"
     step = f" – {job['step']}" if job["step"] else ""
-    title = short(harmless(job["title"]), 48)
+    title = short(harmless(job["title"]), columns // 2 if step else columns)
     return short(harmless(f"#{job['id']}{percent} {title}{step}"), columns)

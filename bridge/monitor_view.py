@@ -25,9 +25,15 @@ GAP: Final = 2  # columns between two of a table
 BAR_CELLS: Final = 10
 WARNINGS_MAX: Final = 3  # of lines; --json has all of them
 STYLES: Final = {
-    **{"busy": "green", "draining": "yellow", "dead": "bold red"},
-    **{"running": "green", "waiting": "magenta", "done": "green", "failed": "bold red"},
-    **{"warning": "yellow", "error": "red"},
+    "busy": "green",
+    "running": "green",
+    "done": "green",
+    "waiting": "magenta",
+    "draining": "yellow",
+    "warning": "yellow",
+    "error": "red",
+    "failed": "bold red",
+    "dead": "bold red",
 }
 Look = dict[str, Any]
 Span = tuple[str, str]  # a text and its style
@@ -122,9 +128,9 @@ def _harmless(char: str) -> str:
     return "" if kind == "Cf" or joins else char
 
 
-def span(seconds: float | None) -> str:
-    """A length of time in at most seven characters: 8s, 3m 05s, 2h 14m, 12d 3h."""
-    if seconds is None:
+def span(seconds: object) -> str:
+    """A length of time in at most seven characters: 8s, 3m 05s, 2h 14m, 12d 3h; - if it is none."""
+    if not isinstance(seconds, int | float):
         return "-"
     whole = max(0, int(seconds))
     if whole < 60:

@@ -9,8 +9,10 @@ writes waits for a purge, and a crash leaves whole rows. While nothing is old, n
 import asyncio
 import json
 import shutil
+import sqlite3
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,7 +31,7 @@ USAGE_DAYS: Final = 400  # a year, and some to compare it with
 WORKER_DAYS: Final = 7
 _GONE: Final = ".gone-"  # before the name of a folder whose job is being dropped
 
-Drop = Callable[[Tx, list[int]], None]
+Drop = Callable[[list[int], Tx], None]
 
 
 class Retention:
@@ -87,12 +89,10 @@ class Retention:
         """Drop what `find` says is over, slice by slice, until it finds nothing old."""
         after = 0
         while True:
-            rows = await self._store.read(
-                lambda tx, after=after: tx.all(find, after=after, limit=limit, **values)  # type: ignore[misc]
-            )
+            rows = await self._rows(find, after=after, limit=limit, **values)
             over = [row["id"] for row in rows if row["over"]]
             if over:
-                await self._store.write(lambda tx, ids=over: drop(tx, ids), durable=False)  # type: ignore[misc]
+                await self._store.write(partial(drop, over), durable=False)
                 yield
             if not any(row["old"] for row in rows):
                 return
@@ -102,9 +102,7 @@ class Retention:
         """Ended jobs of chats that have more of them than are kept."""
         after: str | None = ""
         while after is not None:
-            after, crowded = await self._store.read(
-                lambda tx, after=after: self._crowded(tx, after)  # type: ignore[misc]
-            )
+            after, crowded = await self._store.read(partial(self._crowded, after))
             for chat_id, surplus_end in crowded:
                 values = {"chat_id": chat_id, "surplus_end": surplus_end}
                 async for _ in self._walk(
@@ -112,7 +110,7 @@ class Retention:
                 ):
                     yield
 
-    def _crowded(self, tx: Tx, after: str) -> tuple[str | None, list[tuple[str, int]]]:
+    def _crowded(self, after: str, tx: Tx) -> tuple[str | None, list[tuple[str, int]]]:
         """The last chat looked at, None when it was the last of all; the chats with too many."""
         found: list[tuple[str, int]] = []
         for _ in range(CHATS_SLICE):
@@ -128,11 +126,9 @@ class Retention:
     async def _forgotten(self, before: str) -> AsyncIterator[None]:
         """Old messages that no model is shown any more."""
         after = ""
-        while row := await self._store.read(
-            lambda tx, after=after: tx.one("next_forgotten", after=after)  # type: ignore[misc]
-        ):
-            after = row["name"]
-            values = {"conversation": after, "first_id": row["first_id"], "before": before}
+        while rows := await self._rows("next_forgotten", after=after):
+            after, first_id = rows[0]["name"], rows[0]["first_id"]
+            values = {"conversation": after, "first_id": first_id, "before": before}
             async for _ in self._walk("old_messages", _drop("drop_messages"), **values):
                 yield
 
@@ -141,7 +137,7 @@ class Retention:
         if await self._store.read(lambda tx: tx.value("old_workers", before=before)):
             await self._store.write(lambda tx: tx.run("drop_workers", before=before), durable=False)
 
-    def _drop_jobs(self, tx: Tx, ids: list[int]) -> None:
+    def _drop_jobs(self, ids: list[int], tx: Tx) -> None:
         """Inside the transaction a folder only gets another name: that is quick.
 
         A crash after it leaves the job for the next pass, or the folder under a name that goes.
@@ -161,12 +157,15 @@ class Retention:
         for folder in self._jobs_dir.glob(f"{_GONE}*"):
             shutil.rmtree(folder, ignore_errors=True)
 
+    async def _rows(self, statement: str, **values: Any) -> list[sqlite3.Row]:
+        return await self._store.read(lambda tx: tx.all(statement, **values))
+
     def _before(self, days: int) -> str:
         return stamp(self._clock.now() - timedelta(days=days))
 
 
 def _drop(statement: str) -> Drop:
-    def drop(tx: Tx, ids: list[int]) -> None:
+    def drop(ids: list[int], tx: Tx) -> None:
         tx.run(statement, ids=json.dumps(ids))
 
     return drop

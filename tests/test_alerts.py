@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chatting import CHAT, OTHER, Desk
 from fakes import FakeClock, shell
 
 from bridge import alert_box, people
 from bridge.alerts import pick_up_alerts, tell_owners
-from bridge.store import Store
+from bridge.store import Store, Tx
 
 NOW = "2026-11-22 07:30:00.000"
 PICKED_UP_AT = 1_795_332_600  # 2026-11-22 07:30:00 UTC
@@ -34,10 +33,11 @@ def owed(store: Store) -> list[dict[str, Any]]:
 
 
 async def test_every_owner_is_owed_an_alert_once_for_its_key(store: Store) -> None:
-    for key in ("one", "one", "two"):
-        await store.write(
-            lambda tx, key=key: tell_owners(tx, [7, "8"], "stable", key=key, now=NOW, program="x")
-        )
+    def tell(tx: Tx) -> None:
+        for key in ("one", "one", "two"):
+            tell_owners(tx, [7, "8"], "stable", key=key, now=NOW, program="x")
+
+    await store.write(tell)
 
     rows = owed(store)
     assert [(row["chat_id"], row["dedupe_key"]) for row in rows] == [
@@ -131,17 +131,3 @@ def test_leaving_an_alert_where_nothing_can_be_written_raises_nothing(tmp_path: 
     (tmp_path / "file").touch()
 
     alert_box.put(tmp_path / "file" / "alerts", "stable", "bridge")
-
-
-async def test_an_owner_reads_it_in_their_language(desk: Desk, box: Path) -> None:
-    await desk.store.write(lambda tx: people.remember(tx, OTHER, "Bob", "nl"))
-    left(box, "refused", "bridge")
-    await pick_up_alerts(desk.store, desk.clock, [CHAT, OTHER], box)
-
-    await desk.start()
-
-    await desk.over()
-    (english,), (dutch,) = desk.texts(CHAT), desk.texts(OTHER)
-    assert english.startswith("⚠️ bridge does not run: a setting or file is wrong (07:30 UTC).")
-    assert dutch.startswith("⚠️ bridge draait niet: een instelling of bestand klopt niet (07:30")
-    assert english.endswith("kitt logs bridge")

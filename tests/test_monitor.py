@@ -28,7 +28,7 @@ from waiting import until
 from bridge import monitor
 from bridge.clock import stamp
 from bridge.leases import Claimant
-from bridge.models import NewJob
+from bridge.models import JobStatus, NewJob
 from bridge.monitor_view import frame, harmless, span
 from bridge.queue import Queue
 
@@ -114,10 +114,7 @@ async def test_jobs_are_counted_by_status(queue: Queue) -> None:
     await queue.ask(asking, "Which river?")
     await queue.cancel(5)
 
-    assert (await look_at(queue))["jobs"] == {
-        **{"pending": 1, "scheduled": 1, "blocked": 1, "running": 1, "waiting": 1},
-        **{"done": 1, "failed": 1, "cancelled": 1},
-    }
+    assert (await look_at(queue))["jobs"] == dict.fromkeys(JobStatus, 1)
 
 
 async def test_backlog_is_told_by_kind_and_status_with_the_oldest(
@@ -220,13 +217,15 @@ async def test_schedules_are_told_in_the_order_in_which_they_come(
     for name, next_s in (("Later", 7200), ("Soon", 90)):
         shell(
             queue.store.path,
-            "INSERT INTO schedules (chat_id, prompt, every_s, next_at) VALUES ('7', :name, 3600, :at)",
+            "INSERT INTO schedules (chat_id, prompt, every_s, next_at) "
+            "VALUES ('7', :name, 3600, :at)",
             name=name,
             at=stamp(clock.now() + timedelta(seconds=next_s)),
         )
     shell(
         queue.store.path,
-        "INSERT INTO schedules (chat_id, prompt, cron, status) VALUES ('7', 'Never', '* * * * *', 'paused')",
+        "INSERT INTO schedules (chat_id, prompt, cron, status) "
+        "VALUES ('7', 'Never', '* * * * *', 'paused')",
     )
 
     look = await look_at(queue)
@@ -291,8 +290,12 @@ async def test_paused_kind_is_a_warning(queue: Queue, kind: str, warning: str) -
 
 
 async def test_open_breaker_is_a_warning_and_a_closed_one_is_none(queue: Queue) -> None:
-    values = "('model', '*', 5, :at, '2026-11-22 07:31:00.000', 'overloaded'), ('host:x', 'a', 1, NULL, NULL, 'no')"
-    shell(queue.store.path, f"INSERT INTO breakers VALUES {values}", at="2026-11-22 07:30:00.000")
+    shell(
+        queue.store.path,
+        "INSERT INTO breakers (name, kind, failures, opened_at, open_until, reason) VALUES "
+        "('model', '*', 5, '2026-11-22 07:30:00.000', '2026-11-22 07:31:00.000', 'overloaded'), "
+        "('host:example.org', 'other', 1, NULL, NULL, 'refused')",
+    )
 
     look = await look_at(queue)
 
@@ -418,9 +421,7 @@ async def test_room_that_one_section_leaves_is_given_to_the_others(queue: Queue)
 
     text = text_of(await look_at(queue), columns=80, lines=24)
 
-    assert text.count(" added ") == 24 - len(
-        "head ! _ workers none _ running none _ events".split()
-    )
+    assert text.count(" added ") == 24 - 10  # what the others have, with their headings
 
 
 async def test_wide_terminal_shows_sections_side_by_side(queue: Queue) -> None:
@@ -448,6 +449,7 @@ async def test_only_colours_that_dark_and_light_terminals_define_are_used(queue:
     ("seconds", "shown"),
     [
         (None, "-"),
+        ("soon", "-"),
         (-5, "0s"),
         (59.9, "59s"),
         (60, "1m 00s"),
@@ -456,7 +458,7 @@ async def test_only_colours_that_dark_and_light_terminals_define_are_used(queue:
         (5_000 * 86_400, "5000d"),
     ],
 )
-def test_length_of_time_fits_its_column(seconds: float | None, shown: str) -> None:
+def test_length_of_time_fits_its_column(seconds: object, shown: str) -> None:
     assert span(seconds) == shown
 
 
@@ -495,7 +497,7 @@ async def test_counting_what_has_ended_is_not_repeated_while_it_is_costly(
     await queue.finish(await claimed(queue), "Forty-two.")
 
     assert (await looks.look())["jobs"]["done"] == 0
-    slow.advance(100)
+    slow.advance(200)
     assert (await looks.look())["jobs"]["done"] == 1
 
 

@@ -72,6 +72,8 @@ def test_every_value_is_read_from_the_environment(tmp_path: Path) -> None:
         "KITT_OWNER": "12, 34,",
         "KITT_WORKERS": "3",
         "KITT_WORKER_CONCURRENCY": "8",
+        "KITT_KIND_WORKERS": "browser:1, code:12,",
+        "KITT_WORKER_MEMORY_MB": "300",
         "KITT_LEASE_S": "2.5",
         "KITT_MODEL": "fast-1",
         "KITT_WORKER_MODEL": "deep-1",
@@ -89,6 +91,8 @@ def test_every_value_is_read_from_the_environment(tmp_path: Path) -> None:
     assert settings.owners == {12, 34}
     assert (settings.workers, settings.worker_concurrency, settings.lease_s) == (3, 8, 2.5)
     assert (settings.model, settings.worker_model) == ("fast-1", "deep-1")
+    assert settings.kind_workers == {"browser": 1, "code": 12}
+    assert settings.worker_memory_mb == 300
 
 
 def test_environment_wins_over_the_file(env_file: Path) -> None:
@@ -134,6 +138,12 @@ def test_names_of_other_programs_are_left_alone(tmp_path: Path) -> None:
         ("KITT_WORKERS", "-1", "whole number from 0 to 64"),
         ("KITT_WORKERS", "1.5", "whole number"),
         ("KITT_WORKER_CONCURRENCY", "0", "from 1 to 64"),
+        *(
+            ("KITT_KIND_WORKERS", value, f"such as browser:1,code:2; got {value!r}")
+            for value in ("browser", "browser:0", "browser:65", "Web:1", "1:1", "a:1,a:2", "a=1")
+        ),
+        ("KITT_WORKER_MEMORY_MB", "-1", "whole number from 0"),
+        ("KITT_WORKER_MEMORY_MB", "127", "must be 0 (no limit) or at least 128"),
         ("KITT_LEASE_S", "0.5", "seconds from 1 to 3600"),
         ("KITT_LEASE_S", "nan", "seconds from 1 to 3600"),
         ("KITT_LEASE_S", "inf", "seconds from 1 to 3600"),

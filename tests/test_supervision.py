@@ -1,5 +1,6 @@
 """`kitt up` and what goes with it, under the real supervisord, with stand-ins for the programs."""
 
+import json
 import os
 import re
 import shutil
@@ -8,9 +9,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from supervisor import events
@@ -18,7 +21,7 @@ from supervisor.states import ProcessStates, SupervisorStates
 
 from bridge import supervision
 from bridge.errors import AlreadyRunning, ConfigError, KittError
-from bridge.listener import make_interface
+from bridge.listener import Listener, make_interface
 from bridge.settings import Settings
 from bridge.supervision_programs import CONF
 from bridge.supervision_status import call, plain_memory, socket_path
@@ -34,7 +37,8 @@ from bridge.clock import Clock
 from bridge.settings import Settings
 
 settings = Settings.load()
-slot = f"worker-{sys.argv[5]}" if sys.argv[3] == "worker" else "bridge"
+kind = f"{sys.argv[7]}-" if "--kinds" in sys.argv else ""
+slot = f"worker-{kind}{sys.argv[5]}" if sys.argv[3] == "worker" else "bridge"
 with open(settings.profile / "pids", "a") as pids:
     pids.write(f"{os.getpid()}\\n")
 process.die_with_parent(settings)
@@ -55,7 +59,7 @@ with (
     if script == "crash":
         os._exit(3)
     if script == "wrong setting":
-        print("KITT_MODEL is wrong", flush=True)
+        print("kitt: KITT_MODEL is wrong.", flush=True)
         process.outlast_start_check()
         os._exit(78)
     print(" ".join(sys.argv[1:]), flush=True)
@@ -69,10 +73,12 @@ from pathlib import Path
 from bridge import supervision
 from bridge.errors import KittError
 from bridge.settings import Settings
-profile, workers, stand_in, conf, daemon = sys.argv[1:]
+profile, workers, kinds, stand_in, conf, daemon = sys.argv[1:]
+kinds = dict(pair.split(":") for pair in kinds.split(",") if pair)
 try:
     sys.exit(supervision.up(
-        Settings(profile=Path(profile), workers=int(workers)),
+        Settings(profile=Path(profile), workers=int(workers),
+                 kind_workers={kind: int(number) for kind, number in kinds.items()}),
         python=[sys.executable, stand_in], conf=Path(conf), daemon=daemon == "True"))
 except KittError as error:
     print(error, file=sys.stderr)
@@ -107,7 +113,9 @@ class House:
         self.ups: list[subprocess.Popen[str]] = []
 
     def up(self, *, daemon: bool = False) -> subprocess.Popen[str]:
-        arguments = [self.settings.profile, self.settings.workers, self.stand_in, self.conf, daemon]
+        kinds = ",".join(f"{k}:{n}" for k, n in self.settings.kind_workers.items())
+        arguments = [self.settings.profile, self.settings.workers, kinds]
+        arguments += [self.stand_in, self.conf, daemon]
         child = subprocess.Popen(
             [sys.executable, "-c", UP, *map(str, arguments)],
             env={**os.environ, "TELEGRAM_BOT_TOKEN": TOKEN},
@@ -144,6 +152,21 @@ class House:
 
     def log(self, name: str) -> str:
         return (self.settings.log_dir / f"{name}.log").read_text()
+
+    def conf_with(self, **options: str) -> None:
+        """Other options of the listener than supervisord.conf has."""
+        text = CONF.read_text()
+        for name, value in options.items():
+            text, found = re.subn(rf"^{name} = .*$", f"{name} = {value}", text, flags=re.M)
+            assert found
+        self.conf = self.settings.profile / "supervisord.conf"
+        self.conf.write_text(text)
+
+    def alerts(self) -> list[tuple[str, str]]:
+        """What the owners are to be told."""
+        paths = (self.settings.run_dir / "alerts").glob("*.json")
+        found = [json.loads(path.read_text()) for path in paths]
+        return sorted((each["alert"], each["program"]) for each in found)
 
     def stand_ins(self) -> list[int]:
         """Pids of the living stand-ins, by command line too: a pid may be of another by now."""
@@ -250,13 +273,17 @@ def test_scaling_leaves_the_other_programs_running_and_drains_the_removed(house:
     assert len(house.stand_ins()) == 2
 
 
-def test_restart_renews_only_the_named_program(house: House) -> None:
+def test_restart_renews_only_the_named_program(
+    house: House, capsys: pytest.CaptureFixture[str]
+) -> None:
     house.up_and_running()
     before = house.pids()
 
-    supervision.restart(house.settings, ["worker-1"], rolling=True)
+    supervision.restart(house.settings, ["workers"], rolling=True)
 
     after = house.rows()
+    assert capsys.readouterr().out == "worker-1 runs again.\n"
+    assert house.alerts() == []  # it was asked to end
     assert [name for name, row in after.items() if row.pid != before[name]] == ["kitt-worker-1"]
     assert after["kitt-worker-1"].restarts == 1
     assert "drained\n" in house.log("kitt-worker-1")
@@ -320,9 +347,7 @@ def test_a_killed_supervisor_leaves_no_orphan_and_the_next_up_runs_one_set(house
 
 
 def test_a_crashing_program_is_never_given_up(house: House) -> None:
-    text = CONF.read_text().replace("startretries = 10", "startretries = 0")
-    house.conf = house.settings.profile / "supervisord.conf"
-    house.conf.write_text(text.replace("rest_s = 60", "rest_s = 0.5"))
+    house.conf_with(startretries="0", rest_s="0.5")
     script = house.settings.profile / "worker-1"
     script.write_text("crash")
 
@@ -332,23 +357,14 @@ def test_a_crashing_program_is_never_given_up(house: House) -> None:
     line = "kitt-worker-1 does not stay up; started again in 0.5 s"
     wait_until(lambda: log.exists() and line in log.read_text())
     assert "tried again every minute" in house.rows()["kitt-worker-1"].exit
+    assert house.alerts() == [("crashing", "worker-1")]
     script.unlink()
     wait_until(house.all_running)
 
 
-def test_only_what_was_given_up_on_and_is_still_wanted_is_started_again() -> None:
-    started = []
-
-    def program(name: str, state: int = ProcessStates.FATAL) -> SimpleNamespace:
-        return SimpleNamespace(
-            config=SimpleNamespace(name=name),
-            pid=0,
-            get_state=lambda: state,
-            spawn=lambda: started.append(name),
-        )
-
-    programs = {name: program(name) for name in ("wanted", "forgotten", "removed")}
-    programs["started"] = program("started", ProcessStates.RUNNING)
+@contextmanager
+def listening(programs: list[SimpleNamespace], **options: str) -> Iterator[Listener]:
+    """The listener in a supervisord that runs these programs."""
     supervisord = SimpleNamespace(
         options=SimpleNamespace(
             mood=SupervisorStates.RUNNING,
@@ -356,25 +372,71 @@ def test_only_what_was_given_up_on_and_is_still_wanted_is_started_again() -> Non
             get_socket_map=dict,
         ),
         process_groups={
-            name: SimpleNamespace(processes={name: programs[name]})
-            for name in ("wanted", "forgotten", "started")
+            each.config.name: SimpleNamespace(processes={each.config.name: each})
+            for each in programs
         },
     )
-    listener = make_interface(supervisord, rest_s="0")
     try:
-        for each in programs.values():
-            events.notify(events.ProcessStateFatalEvent(each, ProcessStates.BACKOFF))
-        assert listener.forget("forgotten")
-
-        for _ in range(2):
-            events.notify(events.Tick5Event(0, supervisord))
-
-        assert started == ["wanted"]
+        yield make_interface(supervisord, **options)
     finally:
         supervisord.options.mood = SupervisorStates.RESTARTING
         supervisord.process_groups.clear()
         events.notify(events.SupervisorStoppingEvent())
         events.clear()
+
+
+def program(name: str, state: int, *, pid: int = 0, started: Any = None) -> SimpleNamespace:
+    return SimpleNamespace(
+        config=SimpleNamespace(name=name),
+        pid=pid,
+        get_state=lambda: state,
+        spawn=lambda: started.append(name),
+    )
+
+
+def test_only_what_was_given_up_on_and_is_still_wanted_is_started_again() -> None:
+    started: list[str] = []
+    names = ("wanted", "forgotten", "removed")
+    programs = [program(name, ProcessStates.FATAL, started=started) for name in names]
+    programs.append(program("started", ProcessStates.RUNNING, started=started))
+    with listening([each for each in programs if each.config.name != "removed"], rest_s="0") as it:
+        for each in programs:
+            events.notify(events.ProcessStateFatalEvent(each, ProcessStates.BACKOFF))
+        assert it.forget("forgotten")
+
+        for _ in range(2):
+            events.notify(events.Tick5Event(0, None))
+
+    assert started == ["wanted"]
+
+
+def test_a_program_that_is_stopped_only_for_a_moment_is_left_alone() -> None:
+    command = [sys.executable, "-c", "import signal; signal.pause()"]
+    with ExitStack() as stack:
+        going, passing, stopped = [
+            stack.enter_context(subprocess.Popen(command, start_new_session=True)) for _ in range(3)
+        ]
+        for child in (going, passing, stopped):
+            stack.callback(child.kill)
+        for child in (passing, stopped):
+            child.send_signal(signal.SIGSTOP)
+        programs = [
+            program(str(child.pid), ProcessStates.RUNNING, pid=child.pid)
+            for child in (going, passing, stopped)
+        ]
+        with listening(programs, stopped_s="0.4"):
+            stopped_at = time.monotonic()
+            events.notify(events.Tick5Event(0, None))
+            passing.send_signal(signal.SIGCONT)
+
+            def ended() -> bool:
+                events.notify(events.Tick5Event(0, None))
+                return stopped.poll() is not None
+
+            wait_until(ended)
+
+        assert time.monotonic() - stopped_at > 0.4
+        assert (going.poll(), passing.poll()) == (None, None)
 
 
 def test_a_wrong_setting_ends_a_program_once_with_its_sentence_in_the_log(house: House) -> None:
@@ -387,7 +449,63 @@ def test_a_wrong_setting_ends_a_program_once_with_its_sentence_in_the_log(house:
     row = house.rows()["kitt-worker-1"]
     assert (row.state, row.pid, row.restarts) == ("EXITED", None, 0)
     assert row.exit == "a setting or file is wrong (exit 78): see `kitt logs worker-1`"
-    assert house.log("kitt-worker-1") == "KITT_MODEL is wrong\n"
+    assert house.log("kitt-worker-1") == "kitt: KITT_MODEL is wrong.\n"
+    assert house.alerts() == [("refused", "worker-1")]
+    with pytest.raises(ConfigError, match=r"^kitt-worker-1 does not start: KITT_MODEL is wrong\.$"):
+        supervision.start(house.settings, ["worker-1"])
+
+
+def test_up_in_the_background_says_what_a_program_finds_wrong_and_leaves_nothing(
+    house: House,
+) -> None:
+    (house.settings.profile / "bridge").write_text("wrong setting")
+
+    _, said = house.up(daemon=True).communicate(timeout=20)
+
+    assert house.ups[0].returncode == ConfigError.exit_code
+    assert said == "kitt-bridge does not start: KITT_MODEL is wrong.\n"
+    assert not house.stand_ins()
+    with pytest.raises(supervision.NotRunning):
+        supervision.processes(house.settings)
+
+
+def test_a_program_that_stays_stopped_is_replaced_and_told_of(house: House) -> None:
+    house.conf_with(stopped_s="0")
+    house.up_and_running()
+    stopped, other = (house.pids()[f"kitt-{name}"] for name in ("worker-1", "bridge"))
+    assert stopped
+
+    os.kill(stopped, signal.SIGSTOP)
+
+    wait_until(lambda: not alive(stopped), 15)
+    wait_until(house.all_running)
+    assert house.pids()["kitt-bridge"] == other
+    assert house.rows()["kitt-worker-1"].restarts == 1
+    assert house.alerts() == [("stopped", "worker-1")]
+
+
+def test_a_kind_has_workers_of_its_own_that_are_scaled_apart(house: House) -> None:
+    house.settings = replace(house.settings, kind_workers={"browser": 1})
+    house.up_and_running()
+    before = house.pids()
+    assert "--slot 1 --kinds browser --supervised\n" in house.log("kitt-worker-browser-1")
+
+    supervision.scale(house.settings, 2)
+    supervision.scale(house.settings, 2, kind="browser")
+    more = house.pids()
+    supervision.scale(house.settings, 0, kind="browser")
+
+    assert set(before) == {
+        *("supervisord", "kitt-bridge", "kitt-worker-1", "kitt-worker-browser-1")
+    }
+    assert set(more) == {*before, "kitt-worker-2", "kitt-worker-browser-2"}
+    assert {name: more[name] for name in before} == before
+    assert set(house.pids()) == {*before, "kitt-worker-2"} - {"kitt-worker-browser-1"}
+
+
+def test_a_kind_without_workers_of_its_own_is_not_scaled(running: House) -> None:
+    with pytest.raises(ConfigError, match=r"brwser has no workers of its own .*: none\)"):
+        supervision.scale(running.settings, 1, kind="brwser")
 
 
 def test_starting_a_program_that_cannot_be_run_is_an_error(house: House) -> None:

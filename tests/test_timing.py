@@ -18,6 +18,7 @@ AMSTERDAM, NEW_YORK = "Europe/Amsterdam", "America/New_York"
 LORD_HOWE, APIA = "Australia/Lord_Howe", "Pacific/Apia"  # half an hour; a day left out
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
+RUNS_MAX = 120  # of one example; a cron of every minute would take them all
 
 
 def at(text: str) -> datetime:
@@ -130,24 +131,24 @@ def runs_by_the_minute(
 
 @settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
-    cron=crons(), window=st.sampled_from(WINDOWS), minute=st.integers(0, 2 * 1440), data=st.data()
+    cron=crons(), window=st.sampled_from(WINDOWS), minute=st.integers(0, 1440 + 720), data=st.data()
 )
 def test_runs_are_each_minute_that_fits_once(
     cron: Cron, window: tuple[str, datetime], minute: int, data: Any
 ) -> None:
     zone, day = window
-    first, last = day - timedelta(days=2), day + timedelta(days=3)
-    after = day - timedelta(days=1) + minute * MINUTE
+    first, last = day - timedelta(days=1), day + timedelta(days=2)
+    after = day - timedelta(hours=12) + minute * MINUTE
     after += timedelta(milliseconds=data.draw(st.sampled_from([0, 1, 59_999])))
     timing = Timing(cron=cron.text, zone=zone)
 
     found: list[datetime] = []
     moment = timing.next_after(after)
-    while moment < last:
+    while moment < last and len(found) < RUNS_MAX:
         found.append(moment)
         moment = timing.next_after(moment)
 
-    assert found == runs_by_the_minute(cron, zone, after, first, last)
+    assert found == runs_by_the_minute(cron, zone, after, first, last)[:RUNS_MAX]
 
 
 # --- nights on which the clocks change ------------------------------------------------------------
@@ -298,8 +299,8 @@ def test_any_text_is_either_a_cron_or_refused(cron: str) -> None:
 
 @pytest.mark.parametrize(
     "zone",
-    ["", "Mars", "Europe", "europe/amsterdam/", "../etc/passwd", "/etc/localtime", "a\x00b", "\udcff",
-     "x" * 5000],
+    ["", "Mars", "Europe", "europe/amsterdam/", "../etc/passwd", "/etc/localtime", "a\x00b",
+     "\udcff", "x" * 5000],
 )  # fmt: skip
 def test_zone_that_is_none_is_refused(zone: str) -> None:
     for timing in (Timing(cron="0 7 * * *", zone=zone), Timing(every_s=60, zone=zone)):

@@ -30,7 +30,7 @@ def leave_a_thread():
 
 async def main():
     async with watchdog.guarded_loop("worker-1", Path(sys.argv[1]), Clock()):
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(0.8)
         print("alive", flush=True)
         if len(sys.argv) > 2:
             globals()[sys.argv[2]]()

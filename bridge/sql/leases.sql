@@ -40,10 +40,13 @@ WITH RECURSIVE heads(id, kind, chat_id, priority, turn) AS (
                   WHERE status = 'pending' ORDER BY kind, chat_id, priority DESC, turn, id LIMIT 1)
   UNION ALL
   SELECT next.id, next.kind, next.chat_id, next.priority, next.turn
-    FROM heads JOIN jobs AS next ON next.id = (
-           SELECT id FROM jobs INDEXED BY jobs_lanes
-            WHERE status = 'pending' AND (kind, chat_id) > (heads.kind, heads.chat_id)
-            ORDER BY kind, chat_id, priority DESC, turn, id LIMIT 1)
+    FROM heads JOIN jobs AS next ON next.id = coalesce(
+           (SELECT id FROM jobs INDEXED BY jobs_lanes
+             WHERE status = 'pending' AND kind = heads.kind AND chat_id > heads.chat_id
+             ORDER BY chat_id, priority DESC, turn, id LIMIT 1),
+           (SELECT id FROM jobs INDEXED BY jobs_lanes
+             WHERE status = 'pending' AND kind > heads.kind
+             ORDER BY kind, chat_id, priority DESC, turn, id LIMIT 1))
 )
 UPDATE jobs
    SET status = 'running', worker_id = :worker_id, lease_until = :lease_until, boot_id = :boot_id,

@@ -23,8 +23,8 @@ SELECT status, count(*) AS jobs FROM jobs
 
 -- name: watched_workers
 -- Workers that have not said goodbye. A slot has one holder at a time: the last one is it.
-SELECT * FROM (SELECT *, max(started_at) FROM workers GROUP BY slot)
- WHERE state <> 'gone' ORDER BY length(slot), slot
+SELECT *, max(started_at) FROM workers WHERE state <> 'gone'
+ GROUP BY slot ORDER BY length(slot), slot
 
 -- name: watched_schedules
 -- What comes next by the clock; one made by hand has no time yet and comes first.

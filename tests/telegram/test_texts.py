@@ -61,7 +61,7 @@ def test_every_text_the_code_asks_for_exists() -> None:
 
 
 def test_no_text_is_left_over() -> None:
-    patterns = ("command_", "status_", "card_", "cause_")
+    patterns = ("command_", "status_", "card_", "cause_", "alert_")
     unused = [
         key
         for key in TEXTS

@@ -115,7 +115,18 @@ SELECT id, chat_id, kind, status,
        progress, step, attempt, worker_id,
        round((julianday('now') - julianday(created_at)) * 86400, 1) AS age_s,
        round((julianday('now') - julianday(started_at)) * 86400, 1) AS running_s,
-       run_at, question
+       CASE status
+       WHEN 'pending' THEN CASE
+         WHEN EXISTS (SELECT 1 FROM queues WHERE queues.kind IN ('*', jobs.kind)) THEN 'paused'
+         ELSE coalesce((SELECT breakers.name || ' fails, until ' || open_until FROM breakers
+                         WHERE breakers.kind IN ('*', jobs.kind)
+                           AND open_until > strftime('%Y-%m-%d %H:%M:%f', 'now')), 'in line') END
+       WHEN 'scheduled' THEN 'until ' || run_at || coalesce(', after ' || error, '')
+       WHEN 'blocked' THEN 'after job ' || (
+         SELECT group_concat(after_id, ', ') FROM job_after JOIN jobs AS parent ON parent.id = after_id
+          WHERE job_id = jobs.id AND parent.status NOT IN ('done','failed','cancelled'))
+       WHEN 'waiting' THEN 'asked: ' || question
+       END AS why
   FROM jobs INDEXED BY jobs_live
  WHERE status IN ('pending','scheduled','blocked','running','waiting');
 
