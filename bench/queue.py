@@ -26,17 +26,18 @@ from bench import queue_flat, queue_rates, queue_waits
 class Size:
     """How much of everything."""
 
-    rounds: int = 3
-    adds: int = 1_000
-    drained: int = 1_500
+    rounds: int = 5
+    adds: int = 600
+    drained: int = 900
     drained_once: int = 100_000
-    picked_up: int = 100
+    picked_up: int = 60
     idle_s: float = 30.0
+    claim_rounds: int = 9
     claims: int = 300
     finished: int = 1_000_000
     crowd: int = 100_000
-    load_s: float = 4.0
-    backlog: int = 24_000  # more than two workers drain in that time
+    load_s: float = 2.5
+    backlog: int = 15_000  # more than two workers drain in that time
 
 
 FULL = Size()
@@ -47,6 +48,7 @@ QUICK = Size(
     drained_once=3_000,
     picked_up=60,
     idle_s=4.0,
+    claim_rounds=5,
     claims=150,
     finished=100_000,
     crowd=20_000,
@@ -61,7 +63,7 @@ def sections(size: Size) -> Iterator[Callable[[], list[dict[str, Any]]]]:
     yield lambda: queue_rates.draining(size.rounds, size.drained, size.drained_once)
     yield lambda: queue_waits.pick_up(size.rounds, size.picked_up)
     yield lambda: queue_waits.idle(size.idle_s)
-    yield lambda: queue_flat.flatness(size.rounds, size.claims, size.finished, size.crowd)
+    yield lambda: queue_flat.flatness(size.claim_rounds, size.claims, size.finished, size.crowd)
     yield lambda: queue_rates.adding_under_load(size.rounds, size.load_s, size.backlog)
 
 

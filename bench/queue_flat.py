@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from bench.figures import row
-from bench.queue_kitt import Kitt, by_hand
+from bench.queue_kitt import CHAT_CONCURRENCY, Kitt, by_hand
 from bench.queue_process import folder
 from bridge.models import NewJob
 
-PLACES = ("empty", "finished", "scheduled", "one chat")
+PLACES = ("empty", "finished", "scheduled", "one chat", "full chat")
 SERVED_MAX = 50  # claims; a chat that is not served by then waits for all
 FINISHED = (
     "chat_id, prompt, status, result, created_at, started_at, completed_at, worker_id, attempt",
@@ -51,6 +51,7 @@ async def _flatness(
         "finished": f"{finished:,} finished rows",
         "scheduled": f"{crowd:,} scheduled rows of higher priority",
         "one chat": f"{crowd:,} pending rows of one chat",
+        "full chat": f"{crowd:,} pending rows of a chat that already runs all it may",
     }
     return [
         *(_row(name, took[place], took["empty"], per_job) for place, name in names.items()),
@@ -84,6 +85,9 @@ async def _filled(place: Path, name: str, finished: int, crowd: int) -> Kitt:
     if name != "empty":
         count = finished if name == "finished" else crowd
         await asyncio.to_thread(by_hand, place / "kitt.db", count, columns, values)
+    if name == "full chat":
+        for _ in range(CHAT_CONCURRENCY):
+            await queue.queue.claim("worker-2:1:full")
     return queue
 
 

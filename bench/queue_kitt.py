@@ -6,16 +6,18 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from bench.queue_peers import FILLING, number_of, text
 from bridge.clock import Clock
 from bridge.models import Job, JobStatus, NewJob
 from bridge.queue import Queue
+from bridge.settings import Settings
 from bridge.store import Store, Tx
 from bridge.wake import Wake
 
 T = TypeVar("T")
+CHAT_CONCURRENCY = Settings().chat_concurrency
 CHATS = 50  # that the jobs of a measurement belong to, so that no limit of one chat is in the way
 SLICE = 500  # jobs per transaction while filling
 
@@ -41,7 +43,7 @@ class Kitt:
     """One process that adds or works. With `chats` the jobs are a person's, else nobody's."""
 
     def __init__(self, store: Store, wake: CommitClock, *, slot: str, chats: bool) -> None:
-        self.queue = Queue(store=store, clock=Clock())
+        self.queue = Queue(store=store, clock=Clock(), chat_concurrency=CHAT_CONCURRENCY)
         self._store = store
         self._wake = wake
         self._worker_id = f"{slot}:{os.getpid()}:bench"
@@ -69,13 +71,9 @@ class Kitt:
         await self.queue.add(self._new(number))
         return self._wake.committed or time.monotonic()
 
-    async def add_many(self, numbers: range) -> bool:
-        """Many jobs in one commit; False when the queue cannot do that."""
-        add_many: Any = getattr(self.queue, "add_many", None)
-        if add_many is None:
-            return False
-        await add_many([self._new(number) for number in numbers])
-        return True
+    async def add_many(self, numbers: range) -> None:
+        """Many jobs in one commit."""
+        await self.queue.add_many([self._new(number) for number in numbers])
 
     async def next(self) -> int | None:
         while True:
@@ -88,13 +86,10 @@ class Kitt:
     async def take(self) -> int | None:
         """`next` without asking whether more will be free in a moment."""
         done, self._job = self._job, None
-        fused: Any = getattr(self.queue, "finish_and_claim", None)
-        if done is not None and fused is not None:
-            self._job = await fused(done, FILLING, self._worker_id)
-        else:
-            if done is not None:
-                await self.queue.finish(done, FILLING)
+        if done is None:
             self._job = await self.queue.claim(self._worker_id)
+        else:
+            self._job = await self.queue.finish_and_claim(done, FILLING, self._worker_id)
         return None if self._job is None else number_of(self._job.prompt)
 
     async def let_go(self) -> None:

@@ -58,13 +58,12 @@ class Control:
         self._connection.execute("INSERT INTO t (x) VALUES (?)", (text(number),))
         return time.monotonic()
 
-    async def add_many(self, numbers: range) -> bool:
+    async def add_many(self, numbers: range) -> None:
         """Many rows in one commit."""
         self._connection.execute("BEGIN IMMEDIATE")
         for number in numbers:
             await self.add(number)
         self._connection.execute("COMMIT")
-        return True
 
     async def next(self) -> int | None:
         raise NotImplementedError

@@ -23,6 +23,7 @@ from bridge.store import Tx
 NOBODY: Final = "cli"  # chat_id of a job whose result nobody is sent
 IN_ONE_COMMIT: Final = 100
 SECONDS_MAX: Final = 10 * 365 * 86_400.0
+PRIORITY_END: Final = 10**9
 BATCH_TYPES: Final[Mapping[str, type | tuple[type, ...]]] = {
     "prompt": str,
     "chat": (str, int),
@@ -67,12 +68,18 @@ async def add(queue: Queue, arguments: argparse.Namespace) -> int:
 
 async def _add_batch(queue: Queue, arguments: argparse.Namespace, chat: str) -> int:
     lines = await asyncio.to_thread(_lines_of, arguments.batch)
-    jobs = []
-    for number, line in enumerate(lines, 1):
-        try:
-            jobs.append(_from_line(queue, line, arguments.chat or chat))
-        except JobRefused as error:
-            raise JobRefused(f"{arguments.batch}, line {number}: {error}") from None
+    jobs: list[NewJob] = []
+
+    def read_and_check(tx: Tx) -> None:
+        for number, line in enumerate(lines, 1):
+            try:
+                if line.strip():
+                    jobs.append(_from_line(queue, line, arguments.chat or chat))
+                    queue.open_parents(tx, jobs[-1])
+            except JobRefused as error:
+                raise JobRefused(f"{arguments.batch}, line {number}: {error}") from None
+
+    await queue.store.read(read_and_check)
     added: list[Job] = []
     for start in range(0, len(jobs), IN_ONE_COMMIT):
         added += await queue.add_many(jobs[start : start + IN_ONE_COMMIT])
@@ -87,13 +94,13 @@ def _lines_of(name: str) -> list[str]:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise JobRefused(f"{name} cannot be read: {reason}.") from None
-    return [line for line in text.splitlines() if line.strip()]
+    return text.split("\n")
 
 
 def _from_line(queue: Queue, line: str, chat: str) -> NewJob:
     try:
         given = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise JobRefused(f"it is no JSON ({error}).") from None
     if not isinstance(given, dict) or "prompt" not in given:
         raise JobRefused('it is no JSON object with a "prompt".')
@@ -106,6 +113,8 @@ def _from_line(queue: Queue, line: str, chat: str) -> NewJob:
         raise JobRefused("after is a list of numbers of jobs.")
     if given.get("if_parent_fails", "cancel") not in ("cancel", "run"):
         raise JobRefused('if_parent_fails is "cancel" or "run".')
+    if abs(given.get("priority", 0)) >= PRIORITY_END:
+        raise JobRefused("priority is too large.")
     data = json.dumps(given["data"], ensure_ascii=False) if "data" in given else None
     new = _new_job(queue, given, data=data, chat=chat)
     check_new(new)
@@ -127,7 +136,7 @@ def _new_job(queue: Queue, given: Mapping[str, Any], *, data: str | None, chat: 
         run_at=_run_at(queue, given.get("in"), given.get("at")),
         after=tuple(given.get("after", ())),
         if_parent_fails=given.get("if_parent_fails", "cancel"),
-        unique_key=given.get("key"),
+        unique_key=clean_text(given["key"]) if given.get("key") is not None else None,
         timeout_s=timeout_s,
         max_age_s=max_age_s or MAX_AGE_S,
     )
@@ -274,4 +283,10 @@ def _print_status(arguments: argparse.Namespace, job: Job) -> None:
 
 
 def _print(arguments: argparse.Namespace, data: object, text: str) -> None:
-    print(json.dumps(data, ensure_ascii=False, indent=2) if arguments.json else text)
+    if arguments.json:
+        text = json.dumps(data, ensure_ascii=False, indent=2)
+    elif sys.stdout.isatty():  # what a chat has written must not move anybody's cursor
+        from bridge.monitor_view import harmless
+
+        text = "\n".join(harmless(line) for line in text.split("\n"))
+    print(text)

@@ -31,6 +31,9 @@ def print_status(settings: Settings, *, as_json: bool) -> int:
         print(json.dumps({"processes": [asdict(p) for p in processes], **look}, indent=2))
         return code
     print(supervision.table(processes) if processes else sentence)
+    if processes and (alone := _without_workers(look)):
+        warnings = [each for each in look["warnings"] if not each.startswith("No worker ")]
+        look = {**look, "warnings": [alone, *warnings]}
     print("\n".join(_lines(look)))
     return code
 
@@ -42,6 +45,15 @@ async def _look(settings: Settings) -> dict[str, Any]:
         return await store.read(lambda tx: monitor.summary(tx, Clock().now()))
     finally:
         await store.close()
+
+
+def _without_workers(look: dict[str, Any]) -> str:
+    """What to do when jobs wait, supervisord runs and no worker does."""
+    waiting = sum(look["jobs"][status] for status in ("pending", "scheduled", "running"))
+    if not waiting or any(worker["state"] != "dead" for worker in look["workers"]):
+        return ""
+    jobs = "1 job waits" if waiting == 1 else f"{waiting} jobs wait"
+    return f"No worker runs and {jobs}: `kitt start workers`, or `kitt scale 2`."
 
 
 def _lines(look: dict[str, Any]) -> Iterator[str]:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from bridge import people
+from bridge.backup import LAST_BACKUP
 from bridge.clock import Clock
 from bridge.errors import KittError
 from bridge.migrate import migrations
@@ -33,6 +34,7 @@ SKEW_MAX_S: Final = 30.0  # schedules and claim codes are still right enough
 PYTHON_MIN: Final = (3, 11)
 DISK_LOW_MB: Final = 1_000
 DISK_FULL_MB: Final = 100
+LOG_LONG_MB: Final = 100  # KITT keeps it below 17 while it runs and nobody reads for long
 
 # The WAL-reset bug is in 3.7.0 to 3.51.2 (sqlite.org/wal.html); these repaired it.
 _REPAIRED_IN: Final = ((3, 44, 6), (3, 50, 7))
@@ -126,8 +128,8 @@ def _sqlite(version: tuple[int, ...]) -> Check:
     return Check(
         "sqlite",
         "warning",
-        f"{text} has the WAL-reset bug (repaired in 3.51.3). KITT keeps clear of it, as its "
-        "programs write and checkpoint one at a time; upgrade SQLite when you can.",
+        f"{text} has the WAL-reset bug (repaired in 3.51.3, 3.50.7 and 3.44.6). KITT keeps clear "
+        "of it, as its programs write and checkpoint one at a time; upgrade SQLite when you can.",
     )
 
 
@@ -214,12 +216,34 @@ def _database_says(connection: sqlite3.Connection, settings: Settings) -> list[C
         return [Check("database", "warning", text)]
     tx = Tx(connection, statements())
     whole = Check("database", "ok", f"{path} is whole, version {version}.")
-    return [whole, _deliveries(tx), _updates(tx), _owner(people.owners(tx, settings.owners))]
+    return [
+        whole,
+        _file(connection, tx, path),
+        _deliveries(tx),
+        _updates(tx),
+        _owner(people.owners(tx, settings.owners)),
+    ]
 
 
 def _damaged(path: Path, how: str) -> Check:
     text = f"{path} is damaged ({how}): stop KITT and put back a copy of it."
     return Check("database", "problem", text)
+
+
+def _file(connection: sqlite3.Connection, tx: Tx, path: Path) -> Check:
+    page_mb = connection.execute("PRAGMA page_size").fetchone()[0] / 1e6
+    unused_mb = connection.execute("PRAGMA freelist_count").fetchone()[0] * page_mb
+    log = path.with_name(f"{path.name}-wal")
+    log_mb = log.stat().st_size / 1e6 if log.exists() else 0.0
+    last = tx.value("meta", name=LAST_BACKUP)
+    text = (
+        f"{path.stat().st_size / 1e6:,.1f} MB, of which {unused_mb:,.1f} are unused; "
+        f"log {log_mb:,.1f} MB; last backup: {f'{last[:16]} UTC' if last else 'none known'}."
+    )
+    if log_mb > LOG_LONG_MB:
+        text += " The log is long: a program reads the database without end, or KITT is stopped."
+        return Check("file", "warning", text)
+    return Check("file", "ok", text)
 
 
 def _deliveries(tx: Tx) -> Check:

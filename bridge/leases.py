@@ -90,7 +90,8 @@ class Leases:
                 return None
             job = Job.from_row(row)
             record.note(tx, job, "claimed", who.worker_id, now=now)
-            if job.attempt > 1 or job.expires_at is None or job.expires_at > now:
+            begun = job.started_at != now  # before this claim, and since it was last retried
+            if begun or job.expires_at is None or job.expires_at > now:
                 break
             self.fail_in(tx, job, EXPIRED, again=False)
         else:

@@ -264,11 +264,10 @@ def _warnings(look: dict[str, Any]) -> list[str]:
         waits = _number(stuck, "job waits", "jobs wait")
         found.append(f"No worker is alive and {waits}: run `kitt up`.")
     for row in look["breakers"]:
-        until = str(row["open_until"])[11:19]
-        found.append(
-            f"{row['name']} failed {row['failures']} times, {_kind(row['kind'])} wait until "
-            f"{until} UTC: {row['reason']}"
-        )
+        until = str(row["open_until"])
+        waits = f"{_kind(row['kind'])} wait until {until[11:19]} UTC"
+        then = waits if until > look["at"] else "the next job tries again"
+        found.append(f"{row['name']} failed {row['failures']} times, {then}: {row['reason']}")
     for row in look["paused"]:
         kind = "" if row["kind"] == "*" else f" {shlex.quote(row['kind'])}"
         found.append(f"{_kind(row['kind'])} are paused: `kitt queue resume{kind}`.")

@@ -19,7 +19,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console, ConsoleOptions
 from rich.segment import Segment
 
-WIDE: Final = 110  # columns; from here on sections stand in two columns
+WIDE: Final = 120  # columns; from here on sections stand in two columns
 NARROW: Final = 70  # below, nothing stands beside anything
 GAP: Final = 2  # columns between two of a table
 BAR_CELLS: Final = 10

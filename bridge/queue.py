@@ -43,7 +43,7 @@ class Queue(Leases):
             if found is not None:
                 return Job.from_row(found)
         now = self._now()
-        open_parents = self._open_parents(tx, new)
+        open_parents = self.open_parents(tx, new)
         status = JobStatus.PENDING
         if open_parents:
             status = JobStatus.BLOCKED
@@ -246,7 +246,7 @@ class Queue(Leases):
             lambda tx: list_jobs(tx, chat_id=chat_id, statuses=statuses, limit=limit, offset=offset)
         )
 
-    def _open_parents(self, tx: Tx, new: NewJob) -> list[int]:
+    def open_parents(self, tx: Tx, new: NewJob) -> list[int]:
         """Parents that have not ended. Raises: JobRefused for one that never will be done."""
         still_open: list[int] = []
         for parent_id in new.after:

@@ -11,6 +11,7 @@ import json
 import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -149,9 +150,8 @@ class Retention:
             tx.run("drop_conversation_messages", conversation=conversation)
             tx.run("drop_tool_calls", conversation=conversation)
             tx.run("drop_conversation", conversation=conversation)
-            folder = self._jobs_dir / str(job_id)
-            if folder.exists():
-                folder.rename(folder.with_name(f"{_GONE}{job_id}"))
+            with suppress(OSError):  # there is none, or it cannot be moved and stays
+                (self._jobs_dir / str(job_id)).rename(self._jobs_dir / f"{_GONE}{job_id}")
 
     def _remove_folders(self) -> None:
         for folder in self._jobs_dir.glob(f"{_GONE}*"):

@@ -106,7 +106,7 @@ def _planned_too_late(schedule: Schedule, now: datetime) -> bool:
         sooner = stamp(schedule.timing.next_after(now)) < str(schedule.next_at)
     except ScheduleRefused:
         return True
-    last = _moment_or_none(max(schedule.last_at or "", schedule.created_at))
+    last = _moment_or_none(schedule.last_at)
     return sooner and (schedule.every_s is not None or last is None or last - now > WRONG_BY)
 
 

@@ -273,7 +273,8 @@ class Store:
             free = int(connection.execute("PRAGMA freelist_count").fetchone()[0])
             if free <= keep:
                 return 0
-            connection.execute(f"PRAGMA incremental_vacuum({min(pages, free - keep)})").fetchall()
+            # Not `execute`: that steps only once through a statement without columns, so one page.
+            connection.executescript(f"PRAGMA incremental_vacuum({min(pages, free - keep)})")
             left = int(connection.execute("PRAGMA freelist_count").fetchone()[0])
         return left - keep if left < free else 0  # a file that was made without cannot shrink
 

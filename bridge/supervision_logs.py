@@ -12,6 +12,7 @@ from bridge.settings import Settings
 from bridge.supervision_status import program_name
 
 _FOLLOW_POLL_S: Final = 0.5
+_ALL: Final = {"": "*", "workers": "kitt-worker-*"}
 
 
 def logs(
@@ -22,15 +23,16 @@ def logs(
     With `follow` it goes on until Ctrl-C, through rotation and with the logs of workers added
     later. Returns the exit code. Raises: KittError when there is no such log.
     """
-    pattern = f"{program_name(name) if name else '*'}.log"
+    pattern = f"{_ALL.get(name or '') or program_name(name or '')}.log"
     if not any(settings.log_dir.glob(pattern)):
         raise KittError(_no_log(settings, name))
     tails: dict[Path, _Tail] = {}
     try:
-        _print_new(settings, pattern, tails, lines, named=not name)
+        named = "*" in pattern
+        _print_new(settings, pattern, tails, lines, named=named)
         while follow:
             time.sleep(_FOLLOW_POLL_S)
-            _print_new(settings, pattern, tails, sys.maxsize, named=not name)
+            _print_new(settings, pattern, tails, sys.maxsize, named=named)
     except KeyboardInterrupt:
         pass
     finally:
@@ -40,7 +42,8 @@ def logs(
 
 
 def _no_log(settings: Settings, name: str | None) -> str:
-    known = ", ".join(sorted(path.stem for path in settings.log_dir.glob("*.log")))
+    stems = sorted(path.stem for path in settings.log_dir.glob("*.log"))
+    known = ", ".join(stem.removeprefix("kitt-") for stem in stems)
     if name and known:
         return f"There is no log of {name}: there are {known}."
     return f"There are no logs in {settings.log_dir}: start KITT with `kitt up`."

@@ -66,12 +66,16 @@ class Work:
 
 @dataclass(slots=True)
 class Running:
-    """One attempt that runs here. `late` once it was stopped for taking too long."""
+    """One attempt that runs here. `late` once it was stopped for taking too long.
+
+    `following` is the job its end has claimed: set before that commit can be seen by anyone.
+    """
 
     job: Job
     task: asyncio.Task[None]
     ends_at: float  # monotonic seconds
     late: bool = False
+    following: Job | None = None
 
 
 class Worker:
@@ -208,12 +212,16 @@ class Worker:
     async def _compare(self, held: set[tuple[int, int]]) -> None:
         """Stop what we run and no longer hold; return what we hold and do not run."""
         for key, running in self._running.items():
-            if key not in held:
+            if key not in held and running.following is None:
                 running.task.cancel()
-        for job_id, attempt in held - self._running.keys():  # its end could not be written
+        for job_id, attempt in held - self._ours():  # its end could not be written
             job = await self._queue.get(job_id)
-            if job.attempt == attempt and (job_id, attempt) not in self._running:
+            if job.attempt == attempt and (job_id, attempt) not in self._ours():
                 await self._queue.give_back(job)
+
+    def _ours(self) -> set[tuple[int, int]]:
+        following = [r.following for r in self._running.values() if r.following is not None]
+        return self._running.keys() | {(job.id, job.attempt) for job in following}
 
     async def _give_back(self) -> None:
         """Let jobs finish for a while; cancel the rest, which return themselves."""
@@ -239,27 +247,36 @@ class Worker:
         assert task is not None
         following: Job | None = job
         while following is not None:
-            job, following = following, await self._run_job(following)
-            if following is not None:
+            job = following
+            running = self._running[job.id, job.attempt]
+            in_order = await self._run_job(running)
+            following = running.following
+            if following is not None and in_order:
                 del self._running[job.id, job.attempt]
                 self._runs(following, task)
+            elif (
+                following is not None
+            ):  # it was claimed, or its commit failed: then this is nothing
+                await self._queue.give_back(following)
+                following = None
 
-    async def _run_job(self, job: Job) -> Job | None:
-        """One attempt, and the next job if its end claimed one.
+    async def _run_job(self, running: Running) -> bool:
+        """One attempt; True when it came to its end in order.
 
         Whatever happens ends in a status, or the job was not ours any more.
         """
+        job = running.job
         log.info("Job %d, attempt %d", job.id, job.attempt)  # never what it is about
         try:
-            following = await self._attempt(job)
+            await self._attempt(running)
             self._provider_waits.pop(job.id, None)
-            return following
+            return True
         except LeaseLost as error:
             log.warning("%s Its work is dropped.", error)
         except JobWaits as error:
             log.info("%s", error)
         except asyncio.CancelledError:
-            if self._running[job.id, job.attempt].late:
+            if running.late:
                 await self._end(job, "timeout", again=False)
             elif self._draining:
                 await self._queue.give_back(job)
@@ -273,7 +290,7 @@ class Worker:
         except Exception as error:  # a job must end in a status whatever its tools do
             log.exception("Job %d failed", job.id)
             await self._end(job, f"error: {type(error).__name__}", again=True)
-        return None
+        return False
 
     async def _end(self, job: Job, error: str, *, again: bool) -> None:
         try:
@@ -289,8 +306,9 @@ class Worker:
         log.warning("Job %d waits %.0f s for the model provider: %s", job.id, wait_s, error)
         await self._queue.give_back(job, wait_s=wait_s)
 
-    async def _attempt(self, job: Job) -> Job | None:
-        """The agent's turn for a job, with the tools of a worker; the job claimed with its end."""
+    async def _attempt(self, running: Running) -> None:
+        """The agent's turn for a job, with the tools of a worker. Its end claims the next job."""
+        job = running.job
         name = job_conversation(job.id)
         workspace = Workspace(self._work.jobs_dir / str(job.id))
         tools = [
@@ -301,15 +319,13 @@ class Worker:
         ]
         frozen = await self._frozen(name, tools)
 
-        following: Job | None = None
-
         def end(tx: Tx, outcome: Outcome) -> None:
-            nonlocal following
             if outcome.kind == "refused":
                 self._queue.fail_in(tx, job, f"refused: {outcome.text}", again=False)
             else:
                 self._queue.finish_in(tx, job, outcome.text)
-            following = None if self._draining else self._queue.claim_in(tx, self._who)
+            if not self._draining:
+                running.following = self._queue.claim_in(tx, self._who)
 
         turn = Turn(
             store=self._queue.store,
@@ -328,7 +344,6 @@ class Worker:
         text = f"{job.prompt}\n\nData:\n{job.data}" if job.data else job.prompt
         opening = Message(role="user", content=[{"type": "text", "text": text}], source=name)
         await turn.run([opening])
-        return following
 
     async def _frozen(self, name: str, tools: list[Tool]) -> dict[str, Any]:
         """System prompt and tools as the job's first attempt had them: history depends on them."""

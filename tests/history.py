@@ -110,8 +110,9 @@ def _card_in(text: str) -> str:
     """A card changes with its job; what stays is its line with the number."""
     for line in text.split("\n"):
         sign, _, rest = line.partition(" #")
-        if sign in ("🛠", "✅", "❌", "⏹") and " · " in rest:
-            return _card_of(int(rest.split(" ")[0]))
+        number, dot, _ = rest.partition(" · ")
+        if sign in ("🛠", "✅", "❌", "⏹") and dot and number.isdigit():
+            return _card_of(int(number))
     return ""
 
 

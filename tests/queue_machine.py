@@ -98,6 +98,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.workers = [f"w{number}:0" for number in range(2)]
         self.jobs: dict[int, Expected] = {}
         self.claims: list[Job] = []
+        self.turns: dict[int, int] = {}  # by priority, the last one that was claimed
         self.owed: set[str] = set()
         self.seen: dict[int, JobStatus] = {}
         self.done_rows: dict[int, tuple[object, ...]] = {}
@@ -166,8 +167,9 @@ class QueueMachine(RuleBasedStateMachine):
             if n != job_id and other.status is PENDING and other.priority == job.priority
         ]
         own = [other.turn or 0 for other in line if other.chat == job.chat]
-        first = min((other.turn or 0 for other in line), default=0)
-        job.turn = max(max(own, default=-1) + 1, first)
+        last = self.turns.get(job.priority, -1)
+        later = [other.turn or 0 for other in line if (other.turn or 0) > last]
+        job.turn = max(max(own, default=-1) + 1, min(later, default=last + 1))
 
     def end(self, job_id: int, status: JobStatus) -> None:
         """A job ended; those that wait for it follow."""
@@ -359,6 +361,8 @@ class QueueMachine(RuleBasedStateMachine):
             lease_until=self.clock.monotonic() + LEASE_S,
             boot_id=self.clock.boot_id,
         )
+        mine = self.jobs[taken.id]
+        self.turns[mine.priority] = max(self.turns.get(mine.priority, -1), mine.turn or 0)
         self.claims.append(taken)
 
     def heartbeat(self, worker: int) -> None:

@@ -103,26 +103,26 @@ def test_with_json_it_has_everything(terminal: Terminal) -> None:
     assert found["workers"][0]["jobs"] == [1]
 
 
+def row(name: str, *, state: str = "STARTING", end: str = "") -> ProcessInfo:
+    """A process that has been running for more than a year."""
+    return ProcessInfo(
+        name=name,
+        state=state,
+        pid=4_194_304,
+        uptime_s=400 * 86_400,
+        restarts=1_234,
+        cpu_s=123_456.7,
+        pss_mb=1_024.5,
+        exit=end,
+    )
+
+
 def test_the_table_of_processes_fits_into_80_columns_however_long_they_run() -> None:
-    rows = [
-        ProcessInfo(
-            name=name,
-            state="STARTING",
-            pid=4_194_304,
-            uptime_s=400 * 86_400,
-            restarts=1_234,
-            cpu_s=123_456.7,
-            pss_mb=1_024.5,
-            exit=end,
-        )
-        for name, end in (
-            ("supervisord", ""),
-            ("kitt-worker-browser-10", "a setting or file is wrong (exit 78): see `kitt logs x`"),
-        )
-    ]
+    end = "a setting or file is wrong (exit 78): see `kitt logs x`"
+    rows = [row("supervisord"), row("kitt-worker-browser-10", end=end)]
 
     lines = table(rows).splitlines()
 
     assert max(map(len, lines)) <= 80
     assert "400d 0h" in lines[1]
-    assert lines[3] == "  a setting or file is wrong (exit 78): see `kitt logs x`"
+    assert lines[3] == f"  {end}"

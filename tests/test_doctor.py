@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import socketserver
 import stat
 import threading
@@ -18,6 +19,8 @@ from aiohttp import web
 from fakes import FakeClock, shell
 
 from bridge import deliveries, doctor, people
+from bridge.backup import backup
+from bridge.clock import stamp
 from bridge.emulator import claude as claude_module
 from bridge.emulator import claude_faults, telegram_faults
 from bridge.emulator.claude import ClaudeEmulator
@@ -37,6 +40,7 @@ EVERYTHING = [
     "profile",
     "disk",
     "database",
+    "file",
     "deliveries",
     "updates",
     "owner",
@@ -370,6 +374,35 @@ async def test_a_folder_in_place_of_the_database_is_a_problem(keyless: Patient) 
 
     assert report.status("database") == "problem"
     assert "cannot be read" in report.message("database")
+
+
+async def test_the_size_of_the_database_and_its_last_backup_are_said(keyless: Patient) -> None:
+    store = await keyless.open()
+    await store.write(lambda tx: tx.run("put_meta", name="word", value="x" * 3_000_000))
+    await store.write(lambda tx: tx.run("put_meta", name="word", value="short"))
+    before = await keyless.look()
+    await backup(keyless.settings, keyless.folder / "copy.db", force=False, clock=keyless.clock)
+    after = await keyless.look()
+    await store.close()
+
+    found = re.fullmatch(
+        r"[\d.]+ MB, of which [\d.]+ are unused; log ([\d.]+) MB; last backup: none known.",
+        before.message("file"),
+    )
+    assert found is not None
+    assert float(found[1]) > 3  # nothing has moved it into the database yet
+    assert f"last backup: {stamp(keyless.clock.now())[:16]} UTC" in after.message("file")
+
+
+async def test_room_that_is_not_used_is_said(keyless: Patient) -> None:
+    store = await keyless.open()
+    await store.write(lambda tx: tx.run("put_meta", name="word", value="x" * 3_000_000))
+    await store.write(lambda tx: tx.run("put_meta", name="word", value="short"))
+    await store.close()
+
+    report = await keyless.look()
+
+    assert "of which 3." in report.message("file")
 
 
 async def test_updates_not_handled_are_a_warning(keyless: Patient) -> None:

@@ -31,6 +31,7 @@ from bridge.leases import Claimant
 from bridge.models import JobStatus, NewJob
 from bridge.monitor_view import frame, harmless, span
 from bridge.queue import Queue
+from bridge.store import statements
 
 HERE: Final = socket.gethostname()
 NO_PID: Final = 2**22 + 1  # above the highest that Linux gives
@@ -277,6 +278,7 @@ async def test_jobs_without_a_living_worker_are_a_warning(queue: Queue) -> None:
     ("kind", "warning"),
     [
         ("research", "Jobs of kind research are paused: `kitt queue resume research`."),
+        ("a; ls", "Jobs of kind a; ls are paused: `kitt queue resume 'a; ls'`."),
         ("*", "All jobs are paused: `kitt queue resume`."),
     ],
 )
@@ -289,7 +291,9 @@ async def test_paused_kind_is_a_warning(queue: Queue, kind: str, warning: str) -
     assert [row["kind"] for row in look["paused"]] == [kind]
 
 
-async def test_open_breaker_is_a_warning_and_a_closed_one_is_none(queue: Queue) -> None:
+async def test_open_breaker_is_a_warning_and_a_closed_one_is_none(
+    queue: Queue, clock: FakeClock
+) -> None:
     shell(
         queue.store.path,
         "INSERT INTO breakers (name, kind, failures, opened_at, open_until, reason) VALUES "
@@ -303,6 +307,10 @@ async def test_open_breaker_is_a_warning_and_a_closed_one_is_none(queue: Queue) 
         "Model failed 5 times, all jobs wait until 07:31:00 UTC: overloaded"
     ]
     assert [row["name"] for row in look["breakers"]] == ["model"]
+    clock.advance(60)
+    assert (await look_at(queue))["warnings"] == [
+        "Model failed 5 times, the next job tries again: overloaded"
+    ]
 
 
 async def test_held_messages_are_a_warning(queue: Queue) -> None:
@@ -424,6 +432,16 @@ async def test_room_that_one_section_leaves_is_given_to_the_others(queue: Queue)
     assert text.count(" added ") == 24 - 10  # what the others have, with their headings
 
 
+async def test_many_warnings_leave_room_for_the_rest(queue: Queue) -> None:
+    look = await a_full_queue(queue)
+    look["warnings"] = [f"Trouble {number}" for number in range(9)]
+
+    text = text_of(look, columns=80, lines=24)
+
+    assert text.count("Trouble") == 3
+    assert "Running" in text
+
+
 async def test_wide_terminal_shows_sections_side_by_side(queue: Queue) -> None:
     look = await a_full_queue(queue)
 
@@ -501,6 +519,22 @@ async def test_counting_what_has_ended_is_not_repeated_while_it_is_costly(
     assert (await looks.look())["jobs"]["done"] == 1
 
 
+async def test_counting_what_has_ended_is_not_repeated_while_nothing_changes(
+    queue: Queue, open_store: OpenStore, clock: FakeClock
+) -> None:
+    store = await open_store()
+    asked: list[str] = []
+    await store.read(lambda tx: tx._connection.set_trace_callback(asked.append))
+    looks = monitor.Looks(Queue(store=store, clock=clock))
+    for _ in range(3):
+        await looks.look()
+        clock.advance(1)
+
+    counted = [text for text in asked if statements()["watched_ended"] in text]
+    read = [text for text in asked if statements()["watched_queues"] in text]
+    assert (len(counted), len(read)) == (1, 3)
+
+
 async def test_look_does_not_wait_for_a_writer(queue: Queue) -> None:
     with closing(sqlite3.connect(queue.store.path, isolation_level=None)) as writer:
         writer.execute("BEGIN EXCLUSIVE")
@@ -516,6 +550,7 @@ from pathlib import Path
 from bridge.clock import Clock
 from bridge.monitor import watch
 from bridge.queue import Queue
+from bridge.store import statements
 from bridge.store import Store
 
 async def main(path, every_s, form):
@@ -540,7 +575,7 @@ class Screen:
         self._ours, self._theirs = pty.openpty()
         os.set_blocking(self._ours, False)
         self.resize(80, 24)
-        self.before = termios.tcgetattr(self._theirs)
+        self.before = self.settings()
         self.sent = ""
         self._rest = b""
         self.process = subprocess.Popen(
@@ -558,6 +593,10 @@ class Screen:
 
     def resize(self, columns: int, lines: int) -> None:
         fcntl.ioctl(self._ours, termios.TIOCSWINSZ, struct.pack("4H", lines, columns, 0, 0))
+
+    def settings(self) -> list[Any]:
+        """Of the terminal: what tcgetattr says."""
+        return termios.tcgetattr(self._theirs)
 
     def type(self, keys: str) -> None:
         os.write(self._ours, keys.encode())
@@ -585,7 +624,7 @@ class Screen:
     def is_as_before(self) -> bool:
         """Is the terminal given back: its settings, the first screen, the cursor?"""
         return (
-            termios.tcgetattr(self._theirs) == self.before
+            self.settings() == self.before
             and self.sent.rfind("\x1b[?1049h") < self.sent.rfind("\x1b[?1049l")
             and self.sent.rfind("\x1b[?25l") < self.sent.rfind("\x1b[?25h")
         )
@@ -632,6 +671,7 @@ async def test_other_keys_are_neither_shown_nor_obeyed(screen: Screen) -> None:
     lines = await screen.shows("nothing waits")
     await until(lambda: len(screen.shown()) == 20)
     assert screen.process.poll() is None
+    assert screen.settings()[6][termios.VSUSP] == b"\0"  # Ctrl-Z would hide the shell
     assert "^" not in "".join(lines)
 
 

@@ -37,3 +37,14 @@ async def test_a_slot_that_is_held_is_not_taken(tmp_path: Path) -> None:
         pytest.raises(AlreadyRunning, match="worker-1 is already running"),
     ):
         await run_worker(settings, 1, supervised=False)
+
+
+async def test_a_worker_for_kinds_has_a_slot_of_their_name(tmp_path: Path) -> None:
+    settings = Settings(profile=tmp_path, anthropic_key=KEY)
+    prepare_folders(settings)
+
+    with (
+        SlotLock(settings.run_dir / "worker-browser+code-1.lock"),
+        pytest.raises(AlreadyRunning, match=r"worker-browser\+code-1 is already running"),
+    ):
+        await run_worker(settings, 1, supervised=False, kinds=("browser", "code"))

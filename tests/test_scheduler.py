@@ -191,19 +191,35 @@ async def test_two_processes_start_one_job(
     assert [(await row(scheduler, n)).error for n in range(1, 6)] == [None] * 5
 
 
-async def test_process_that_looked_before_another_one_started_the_job_starts_none(
+@pytest.mark.parametrize("changes", [{}, {"cron": None, "every_s": 1800}])
+async def test_process_that_looked_before_another_one_started_the_job_changes_nothing(
+    scheduler: Scheduler, clock: FakeClock, changes: dict[str, Any]
+) -> None:
+    await add(scheduler, **changes)
+    clock.advance(1800)
+    ((schedule_id, at),), _ = await scheduler.store.read(scheduler._due)
+    await scheduler.run_due()
+    end_jobs(scheduler)
+    before = await row(scheduler)
+    clock.advance(1)
+
+    await scheduler.store.write(lambda tx: scheduler._take(tx, schedule_id, at))
+
+    assert len(jobs(scheduler)) == 1
+    assert await row(scheduler) == before
+
+
+async def test_schedule_paused_after_somebody_looked_starts_nothing(
     scheduler: Scheduler, clock: FakeClock
 ) -> None:
     await add(scheduler)
     clock.advance(1800)
     ((schedule_id, at),), _ = await scheduler.store.read(scheduler._due)
-    await scheduler.run_due()
-    end_jobs(scheduler)
+    await scheduler.store.write(lambda tx: schedules.pause(tx, schedule_id))
 
     await scheduler.store.write(lambda tx: scheduler._take(tx, schedule_id, at))
 
-    assert len(jobs(scheduler)) == 1
-    assert (await row(scheduler)).fired == 1
+    assert jobs(scheduler) == []
 
 
 # --- the job of the last time still lives ---------------------------------------------------------
@@ -385,25 +401,51 @@ async def test_clock_that_was_ahead_for_a_while_starts_no_time_again(
     assert times(scheduler) == ["2026-11-22 08:00:00.000", "2026-11-23 08:00:00.000"]
 
 
+async def test_clock_that_is_set_back_does_not_repeat_what_was_made_up_for(
+    scheduler: Scheduler, clock: FakeClock
+) -> None:
+    await add(scheduler, cron="0 * * * *")
+    await pass_time(scheduler, clock, 3 * HOUR_S)
+
+    await set_clock(scheduler, clock, -HOUR_S)
+    await pass_time(scheduler, clock, 2700)
+    assert times(scheduler) == ["2026-11-22 08:00:00.000"]
+
+    await pass_time(scheduler, clock, 2700)
+    assert times(scheduler)[1:] == ["2026-11-22 11:00:00.000"]
+
+
 async def test_clock_that_was_a_year_ahead_does_not_silence_a_schedule_for_a_year(
     scheduler: Scheduler, clock: FakeClock
 ) -> None:
     await add(scheduler)
     await set_clock(scheduler, clock, YEAR_S)
-    clock.advance(60)
-    await add(scheduler)
 
     await set_clock(scheduler, clock, -YEAR_S)
     assert (await row(scheduler)).next_at == "2026-11-22 08:00:00.000"
-    assert (await row(scheduler, 2)).next_at == "2026-11-22 08:00:00.000"
 
-    await pass_time(scheduler, clock, DAY_S + 1800)
-    started = [(job["schedule_id"], job["source"][11:21]) for job in jobs(scheduler)]
-    assert started == [(1, "2026-11-22"), (2, "2026-11-22")]
+    await pass_time(scheduler, clock, 1800)  # that time has had its job, a year ahead
+    found = await row(scheduler)
+    assert (found.fired, found.error, found.next_at) == (1, None, "2026-11-23 08:00:00.000")
+
     await pass_time(scheduler, clock, DAY_S)
-    assert {(1, "2026-11-24"), (2, "2026-11-24")} <= {
-        (job["schedule_id"], job["source"][11:21]) for job in jobs(scheduler)
-    }
+    assert times(scheduler) == ["2026-11-22 08:00:00.000", "2026-11-23 08:00:00.000"]
+
+
+async def test_schedule_added_or_kept_waiting_while_the_clock_was_a_year_ahead_is_not_silent(
+    scheduler: Scheduler, clock: FakeClock
+) -> None:
+    await add(scheduler)
+    await scheduler.store.write(lambda tx: schedules.run_now(tx, scheduler.queue, 1))
+    clock.jump(YEAR_S)
+    await add(scheduler)
+    await scheduler.run_due()
+    assert (await row(scheduler)).error == "1 skipped: job 1 has not ended"
+
+    await set_clock(scheduler, clock, -YEAR_S)
+
+    for number in (1, 2):
+        assert (await row(scheduler, number)).next_at == "2026-11-22 08:00:00.000"
 
 
 async def test_interval_goes_on_after_one_interval_when_the_clock_was_set_back(
@@ -440,7 +482,8 @@ async def test_looking_while_the_clock_is_back_writes_nothing(
 
 def insert(scheduler: Scheduler, **values: Any) -> None:
     """What a person types into the sqlite3 shell."""
-    values = {"chat_id": "7", "prompt": "Sing", **values}
+    now = stamp(scheduler.clock.now())  # the shell's own would be the machine's
+    values = {"chat_id": "7", "prompt": "Sing", "created_at": now, **values}
     names = ", ".join(values)
     marks = ", ".join(f":{name}" for name in values)
     shell(scheduler.store.path, f"INSERT INTO schedules ({names}) VALUES ({marks})", **values)

@@ -74,6 +74,8 @@ def test_every_value_is_read_from_the_environment(tmp_path: Path) -> None:
         "KITT_WORKER_CONCURRENCY": "8",
         "KITT_KIND_WORKERS": "browser:1, code:12,",
         "KITT_WORKER_MEMORY_MB": "300",
+        "KITT_KEEP_DAYS": "30",
+        "KITT_KEEP_JOBS": "200",
         "KITT_LEASE_S": "2.5",
         "KITT_MODEL": "fast-1",
         "KITT_WORKER_MODEL": "deep-1",

@@ -1,6 +1,7 @@
 """One SQLite file: what opening checks, what a transaction promises, whom it keeps waiting."""
 
 import asyncio
+import fcntl
 import os
 import sqlite3
 import subprocess
@@ -8,6 +9,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,8 +17,8 @@ from fakes import OpenStore, shell
 from waiting import until
 
 from bridge.errors import ConfigError, MigrationError, StoreBusy, StoreDamaged, TryLater
-from bridge.migrate import migrate, migrations
 from bridge.store import WAL_BYTES, Store, Tx
+from bridge.store_errors import translated
 from bridge.wake import Wake
 
 PAGE_BYTES = 4096
@@ -346,44 +348,6 @@ async def test_database_of_another_program_is_refused_and_left_alone(
     assert path.read_bytes() == before
 
 
-async def test_existing_database_is_copied_before_a_migration(memory: Path) -> None:
-    path = await made(memory)
-    steps = (*migrations(), "CREATE TABLE songs (name TEXT);\nCREATE INDEX i ON songs (name);\n")
-    connection = sqlite3.connect(path, isolation_level=None)
-
-    migrate(connection, path, steps)
-    connection.close()
-
-    copy = path.with_name(f"kitt.db.before-{len(steps)}")
-    assert shell(path, "PRAGMA user_version") == [{"user_version": len(steps)}]
-    assert shell(path, "SELECT count(*) AS n FROM songs") == [{"n": 0}]
-    assert shell(copy, "PRAGMA user_version") == [{"user_version": len(steps) - 1}]
-    assert shell(copy, "SELECT value FROM meta") == [{"value": "kept"}]
-    assert copy.stat().st_mode & 0o777 == 0o600
-
-
-async def test_migration_that_fails_leaves_the_version_before_it(
-    memory: Path, open_store: OpenStore
-) -> None:
-    path = await made(memory)
-    steps = (*migrations(), "CREATE TABLE songs (name TEXT);\nINSERT INTO nowhere VALUES (1);\n")
-    connection = sqlite3.connect(path, isolation_level=None)
-
-    with pytest.raises(sqlite3.OperationalError, match="nowhere"):
-        migrate(connection, path, steps)
-    connection.close()
-
-    store = await open_store(check=True)
-    assert await store.read(word) == "kept"
-    assert shell(path, "SELECT name FROM sqlite_schema WHERE name = 'songs'") == []
-
-
-async def test_new_database_is_not_copied(memory: Path) -> None:
-    await made(memory)
-
-    assert not list(memory.glob("*.before-*"))
-
-
 async def test_several_programs_may_make_the_database_at_once(open_store: OpenStore) -> None:
     stores = await asyncio.gather(*(open_store() for _ in range(4)))
 
@@ -446,6 +410,107 @@ async def test_full_disk_is_something_to_wait_for(store: Store) -> None:
         await store.write(fill)
 
     assert await store.read(word) is None
+
+
+async def test_error_of_a_helper_file_on_a_full_disk_is_something_to_wait_for(
+    tmp_path: Path,
+) -> None:
+    nothing_free, some_free = Path("/proc/kitt.db"), tmp_path / "kitt.db"
+
+    with pytest.raises(TryLater, match="is full: make room"), translated(nothing_free):
+        raise sqlite3.OperationalError("disk I/O error")
+    with pytest.raises(StoreDamaged, match="cannot be used"), translated(some_free):
+        raise sqlite3.OperationalError("disk I/O error")
+
+
+async def test_nobody_checkpoints_or_closes_beside_a_writer(open_store: OpenStore) -> None:
+    store, last = await open_store(), await open_store()
+    await last.write(lambda tx: put(tx, "kept"))
+    await store.close()
+    gate = os.open(f"{last.path}.gate", os.O_RDWR)
+    fcntl.flock(gate, fcntl.LOCK_EX)
+
+    for act in (last.checkpoint, lambda: last.give_back(1, keep=0), last.close):
+        acting = asyncio.create_task(act())
+        await asyncio.sleep(0.02)
+        assert not acting.done()
+        assert last.wal()[0] > 0  # the last one to close empties it
+        fcntl.flock(gate, fcntl.LOCK_UN)
+        await acting
+        fcntl.flock(gate, fcntl.LOCK_EX)
+
+    assert last.wal() == (0, 0)
+    os.close(gate)
+
+
+async def test_checkpoint_does_not_wait_for_a_reader(store: Store) -> None:
+    await store.write(lambda tx: put(tx, "first"))
+    reader = sqlite3.connect(store.path, isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT * FROM meta").fetchall()
+    await store.write(lambda tx: put(tx, "second"))
+
+    async with asyncio.timeout(2):
+        await store.checkpoint(truncate=True)
+
+    assert store.wal()[0] > 0  # the reader still needs it
+    reader.close()
+    await store.checkpoint(truncate=True)
+    assert store.wal()[0] == 0
+    assert await store.read(word) == "second"
+
+
+async def test_writer_waits_for_the_shell_after_a_checkpoint_too(store: Store) -> None:
+    await store.checkpoint()
+    await test_writer_waits_for_the_sqlite3_shell(store)
+
+
+async def test_log_stays_short_without_a_keeper(store: Store) -> None:
+    peak = 0
+    for number in range(60):
+        await store.write(partial(put, value=str(number % 10) * 1_000_000), durable=False)
+        peak = max(peak, store.wal()[0])
+
+    assert peak < 1.2 * WAL_BYTES
+
+
+async def test_log_a_reader_made_long_is_short_again_after_it(store: Store) -> None:
+    await store.write(lambda tx: put(tx, "first"))
+    reader = sqlite3.connect(store.path, isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT * FROM meta").fetchall()
+    for number in range(40):
+        await store.write(partial(put, value=str(number % 10) * 1_000_000), durable=False)
+    assert store.wal()[0] > 2 * WAL_BYTES
+    reader.close()
+
+    await store.write(lambda tx: put(tx, "moves it into the database"))
+    await store.write(lambda tx: put(tx, "begins the log anew"))
+
+    assert store.wal()[0] == WAL_BYTES
+
+
+async def test_who_keeps_others_waiting_is_said(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("bridge.store.SLOW_WRITE_S", 0.05)
+    holding = "import fcntl; f = open({!r}); fcntl.flock(f, 2); print(flush=True); input()"
+    holder = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", holding.format(f"{store.path}.gate")),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert holder.stdin is not None
+    assert holder.stdout is not None
+    await holder.stdout.readline()
+
+    writing = [asyncio.create_task(store.write(lambda tx: put(tx, "late"))) for _ in range(3)]
+    await until(lambda: caplog.messages)
+    holder.stdin.close()
+    await asyncio.gather(holder.wait(), *writing)
+
+    assert len(caplog.messages) == 1  # once a minute, however many wait
+    assert f"while process {holder.pid} writes" in caplog.messages[0]
 
 
 async def test_missing_folder_is_an_error_that_names_the_file(tmp_path: Path) -> None:

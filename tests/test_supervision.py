@@ -20,6 +20,7 @@ from supervisor import events
 from supervisor.states import ProcessStates, SupervisorStates
 
 from bridge import supervision
+from bridge.cli_status import print_status
 from bridge.errors import AlreadyRunning, ConfigError, KittError
 from bridge.listener import Listener, make_interface
 from bridge.settings import Settings
@@ -301,6 +302,22 @@ def test_a_stopped_program_stays_down_until_it_is_started(house: House) -> None:
     wait_until(house.all_running)
 
 
+def test_jobs_that_wait_while_all_workers_are_stopped_are_pointed_out(
+    house: House, capsys: pytest.CaptureFixture[str]
+) -> None:
+    house.up_and_running()
+    environ = {**os.environ, "KITT_PROFILE": str(house.settings.profile)}
+    add = [sys.executable, "-m", "bridge", "queue", "add", "Sing", "--in", "60"]
+    subprocess.run(add, env=environ, check=True, stdout=subprocess.DEVNULL)
+
+    supervision.stop(house.settings, ["workers"])
+
+    assert print_status(house.settings, as_json=False) == 0
+    said = capsys.readouterr().out
+    assert "! No worker runs and 1 job waits: `kitt start workers`" in said
+    assert "kitt up" not in said
+
+
 def test_ctrl_c_drains_all_programs_at_the_same_time(house: House) -> None:
     for name in ("bridge", "worker-1"):
         (house.settings.profile / name).write_text("drain slowly")
@@ -408,6 +425,21 @@ def test_only_what_was_given_up_on_and_is_still_wanted_is_started_again() -> Non
             events.notify(events.Tick5Event(0, None))
 
     assert started == ["wanted"]
+
+
+@pytest.mark.parametrize(("exitstatus", "alerts"), [(0, []), (1, ["crashing"]), (-9, ["crashing"])])
+def test_ends_are_crashes_unless_a_program_ended_in_good_order(
+    tmp_path: Path, exitstatus: int, alerts: list[str]
+) -> None:
+    each = program("kitt-worker-1", ProcessStates.RUNNING)
+    each.exitstatus = exitstatus
+    with listening([each], alerts=str(tmp_path)):
+        for _ in range(5):
+            events.notify(
+                events.ProcessStateExitedEvent(each, ProcessStates.RUNNING, expected=False)
+            )
+
+    assert [json.loads(path.read_text())["alert"] for path in tmp_path.iterdir()] == alerts
 
 
 def test_a_program_that_is_stopped_only_for_a_moment_is_left_alone() -> None:
@@ -555,7 +587,9 @@ def test_logs_prints_the_last_lines_of_one_or_of_all(
     assert capsys.readouterr().out == "two\nthree\n"
     supervision.logs(settings, lines=1)
     assert capsys.readouterr().out == "kitt-bridge | three\nkitt-worker-1 | f\ufffdour\n"
-    with pytest.raises(KittError, match="no log of cat: there are kitt-bridge, kitt-worker-1"):
+    supervision.logs(settings, "workers")
+    assert capsys.readouterr().out == "kitt-worker-1 | f\ufffdour\n"
+    with pytest.raises(KittError, match="no log of cat: there are bridge, worker-1"):
         supervision.logs(settings, "cat")
     with pytest.raises(KittError, match="There are no logs in"):
         supervision.logs(Settings(profile=tmp_path / "other"))

@@ -40,7 +40,7 @@ class Shop:
         self.clock = CountingClock()
         self.queue = Queue(store=store, clock=self.clock, jitter=lambda: 0.0)
         self.running: list[tuple[Worker, asyncio.Task[None]]] = []
-        self._stores: list[Store] = []
+        self.stores: list[Store] = []
         self._models: list[Model] = []
 
     async def worker(
@@ -50,10 +50,12 @@ class Shop:
         concurrency: int = 4,
         key: str = "",
         model: Model | None = None,
+        kinds: tuple[str, ...] = (),
+        except_kinds: tuple[str, ...] = (),
     ) -> Worker:
         """A worker that runs, with connections of its own, as a process has them."""
         store = await Store.open(self.store.path, self.store.path.parent / "run")
-        self._stores.append(store)
+        self.stores.append(store)
         model = model or AnthropicModel(key=key or self.claude.key, base_url=self.claude.base_url)
         self._models.append(model)
         work = Work(
@@ -65,7 +67,13 @@ class Shop:
             profile=self.folder,
             jobs_dir=self.folder / "jobs",
         )
-        worker = Worker(work=work, slot=slot, concurrency=concurrency)
+        worker = Worker(
+            work=work,
+            slot=slot,
+            concurrency=concurrency,
+            kinds=kinds,
+            except_kinds=except_kinds,
+        )
         self.running.append((worker, asyncio.create_task(worker.run())))
         return worker
 
@@ -117,7 +125,7 @@ class Shop:
         await asyncio.gather(*(task for _, task in self.running), return_exceptions=True)
         for model in self._models:
             await model.close()
-        for store in self._stores:
+        for store in self.stores:
             await store.close()
 
 

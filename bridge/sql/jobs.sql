@@ -13,7 +13,9 @@ VALUES (:chat_id, :prompt, :status, :now, :title, :kind, :data, :priority, :run_
           coalesce((SELECT max(turn) + 1 FROM jobs INDEXED BY jobs_line
                      WHERE status = 'pending' AND chat_id = :chat_id AND priority = :priority), 0),
           coalesce((SELECT min(turn) FROM jobs INDEXED BY jobs_pending
-                     WHERE status = 'pending' AND priority = :priority), 0)) END)
+                     WHERE status = 'pending' AND priority = :priority
+                       AND turn > coalesce((SELECT turn FROM turns WHERE priority = :priority), -1)),
+                   (SELECT turn + 1 FROM turns WHERE priority = :priority), 0)) END)
 RETURNING *
 
 -- name: job
@@ -51,10 +53,6 @@ SELECT * FROM jobs INDEXED BY jobs_live
 -- name: count_of_chat
 -- How many jobs of a chat stand where.
 SELECT status, count(*) AS jobs FROM jobs WHERE chat_id = :chat_id GROUP BY status
-
--- name: count_by_status
--- How many jobs stand where.
-SELECT status, count(*) AS jobs FROM jobs GROUP BY status
 
 -- name: jobs_before
 -- How many claimable jobs go before this pending one; counted up to a hundred of either kind.
@@ -119,14 +117,6 @@ ON CONFLICT (job_id, path) DO UPDATE SET name = excluded.name, caption = exclude
 -- name: files_of
 -- The files of a job, in the order they were attached.
 SELECT path, name, caption FROM job_files WHERE job_id = :job_id ORDER BY id
-
--- name: oldest_pending
--- Since when the longest waiting job waits.
-SELECT min(created_at) FROM jobs WHERE status = 'pending'
-
--- name: running_jobs
--- What runs now, and where.
-SELECT id, worker_id, title, prompt, progress, step, started_at FROM jobs WHERE status = 'running'
 
 -- name: live_tree
 -- A job, what it started and what waits for it, as far as they have not ended; it comes first.

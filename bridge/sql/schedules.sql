@@ -19,8 +19,11 @@ SELECT * FROM schedules ORDER BY id
 
 -- name: schedules_due
 -- Whose time has come, has not been computed yet or is none (a hand-made 'soon' sorts after digits).
-SELECT id, next_at FROM schedules INDEXED BY schedules_due
- WHERE status = 'active' AND (next_at IS NULL OR next_at <= :now OR next_at >= '3')
+SELECT id, next_at FROM schedules WHERE status = 'active' AND next_at <= :now
+UNION ALL
+SELECT id, next_at FROM schedules WHERE status = 'active' AND next_at IS NULL
+UNION ALL
+SELECT id, next_at FROM schedules WHERE status = 'active' AND next_at >= '3'
 
 -- name: schedules_from_later
 -- Planned at a time that is yet to come: the clock was ahead then and has been set back since.

@@ -128,6 +128,31 @@ def test_a_failure_at_the_first_attempt_counts_no_attempts() -> None:
     assert "Oorzaak: het model wijst deze opdracht af (no)" in part["text"]
 
 
+@pytest.mark.parametrize(
+    ("language", "how"),
+    [
+        ("en", "Answer here and the job goes on."),
+        ("nl", "Antwoord hier, dan gaat de taak verder."),
+    ],
+)
+def test_a_question_says_which_job_asks_and_what_to_do(language: str, how: str) -> None:
+    waiting = a_job(status=JobStatus.WAITING, question="Which **bank**?")
+
+    (part,) = compose.question_parts(waiting, language=language)
+
+    assert part["text"] == f"❓ #12 · Pelicans\n\nWhich bank?\n\n{how}"
+    assert (part["do"], part["silent"], part["reply_to"]) == ("text", False, 5)
+
+
+def test_a_question_of_any_length_can_be_sent() -> None:
+    waiting = a_job(status=JobStatus.WAITING, question=words(5_000))
+
+    beginning, file = compose.question_parts(waiting, language="en")
+
+    assert beginning["text"].startswith("❓ #12 · Pelicans")
+    assert (file["do"], file["name"]) == ("document", "kitt-12.md")
+
+
 def test_a_card_in_the_queue_tells_how_many_go_before() -> None:
     assert card() == "I count them.\n\n🛠 #12 · Pelicans\n⏳ In the queue · just go on chatting"
     assert "⏳ In de wachtrij (3 voor je) · praat gewoon door" in card("nl", before=3)

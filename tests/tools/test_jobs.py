@@ -230,7 +230,7 @@ async def test_get_cuts_a_long_result(queue: Queue) -> None:
     assert said.count("x") < RESULT_CHARS_MAX + 10
 
 
-@pytest.mark.parametrize("name", ["get_job", "cancel_job", "retry_job"])
+@pytest.mark.parametrize("name", ["get_job", "cancel_job", "retry_job", "answer_job"])
 @pytest.mark.parametrize("job_id", [1, 99, 0, -1, 2**80])
 async def test_job_of_another_chat_or_of_nobody_does_not_exist(
     queue: Queue, name: str, job_id: int
@@ -239,7 +239,7 @@ async def test_job_of_another_chat_or_of_nobody_does_not_exist(
     assert job.id == 1
 
     with pytest.raises(ToolFailed, match=f"There is no job {job_id}."):
-        await call(queue, name, job_id=job_id)
+        await call(queue, name, job_id=job_id, **({"answer": "Blue"} if "answer" in name else {}))
 
     assert await queue.get(1) == job
 
@@ -280,3 +280,35 @@ async def test_retry_beside_a_job_with_the_same_key_goes_back_to_the_model(queue
 
     with pytest.raises(ToolFailed, match="Job 2 does the same"):
         await call(queue, "retry_job", job_id=job.id)
+
+
+# --- answer_job -----------------------------------------------------------------------------------
+
+
+async def test_answer_of_the_user_lets_the_job_go_on(queue: Queue) -> None:
+    job = await claimed(queue, title="Pelicans")
+    await queue.ask(job, "Which bank?")
+
+    said = await call(queue, "answer_job", job_id=job.id, answer="The left one – ë")
+
+    assert said == "#1 pending “Pelicans”"
+    again = await queue.claim("w1:1:a")
+    assert again is not None
+    assert (again.question, again.answer) == ("Which bank?", "The left one – ë")
+
+
+async def test_answer_to_a_job_that_asks_nothing_goes_back_to_the_model(queue: Queue) -> None:
+    job = await claimed(queue)
+
+    with pytest.raises(ToolFailed, match="Job 1 is running: it waits for no answer"):
+        await call(queue, "answer_job", job_id=job.id, answer="The left one")
+
+    assert await queue.get(job.id) == job
+
+
+async def test_question_is_asked_in_the_list_and_in_the_look_at_a_job(queue: Queue) -> None:
+    job = await claimed(queue, title="Pelicans")
+    await queue.ask(job, "Which bank?")
+
+    assert "Which bank?" in await call(queue, "get_job", job_id=job.id)
+    assert "#1 waiting “Pelicans”" in await call(queue, "list_jobs", status="active")

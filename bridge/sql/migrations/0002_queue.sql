@@ -1,7 +1,7 @@
 -- What the queue has beside jobs that run: fairness, kinds, schedules, workers, a fuller history.
 
--- Fair order inside one priority: each chat's first waiting job is of the turn at the head of the
--- line, its next one of the turn after that. Ten thousand jobs of one chat keep no other waiting.
+-- Fair order inside one priority: each chat's first waiting job is of the turn that comes next, its
+-- next one of the turn after that. Ten thousand jobs of one chat keep no other waiting.
 ALTER TABLE jobs ADD COLUMN turn INTEGER;             -- NULL until it may be claimed
 ALTER TABLE jobs ADD COLUMN parent_id INTEGER;        -- the job that started this one
 ALTER TABLE jobs ADD COLUMN if_parent_fails TEXT NOT NULL DEFAULT 'cancel'
@@ -30,6 +30,20 @@ DROP INDEX jobs_running;
 CREATE INDEX jobs_running ON jobs (chat_id, worker_id) WHERE status = 'running';
 CREATE INDEX jobs_children ON jobs (parent_id) WHERE parent_id IS NOT NULL;
 
+-- Which turn was claimed last. The lowest one that waits would not do: what is paused, or comes back
+-- to its old turn, would let newcomers in before all who have waited longer.
+CREATE TABLE turns (
+  priority NOT NULL PRIMARY KEY,                        -- whatever jobs hold, also by hand
+  turn     INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE TRIGGER jobs_claimed_move_the_line AFTER UPDATE OF status ON jobs
+WHEN NEW.status = 'running' AND NEW.turn IS NOT NULL
+BEGIN
+  INSERT INTO turns (priority, turn) VALUES (NEW.priority, NEW.turn)
+  ON CONFLICT (priority) DO UPDATE SET turn = excluded.turn WHERE excluded.turn > turns.turn;
+END;
+
 CREATE TRIGGER jobs_added_take_a_turn AFTER INSERT ON jobs
 WHEN NEW.status = 'pending' AND NEW.turn IS NULL
 BEGIN
@@ -37,7 +51,9 @@ BEGIN
     coalesce((SELECT max(turn) + 1 FROM jobs INDEXED BY jobs_line
                WHERE status = 'pending' AND chat_id = NEW.chat_id AND priority = NEW.priority), 0),
     coalesce((SELECT min(turn) FROM jobs INDEXED BY jobs_pending
-               WHERE status = 'pending' AND priority = NEW.priority), 0))
+               WHERE status = 'pending' AND priority = NEW.priority
+                 AND turn > coalesce((SELECT turn FROM turns WHERE priority = NEW.priority), -1)),
+             (SELECT turn + 1 FROM turns WHERE priority = NEW.priority), 0))
    WHERE id = NEW.id;
 END;
 
@@ -48,7 +64,9 @@ BEGIN
     coalesce((SELECT max(turn) + 1 FROM jobs INDEXED BY jobs_line
                WHERE status = 'pending' AND chat_id = NEW.chat_id AND priority = NEW.priority), 0),
     coalesce((SELECT min(turn) FROM jobs INDEXED BY jobs_pending
-               WHERE status = 'pending' AND priority = NEW.priority), 0))
+               WHERE status = 'pending' AND priority = NEW.priority
+                 AND turn > coalesce((SELECT turn FROM turns WHERE priority = NEW.priority), -1)),
+             (SELECT turn + 1 FROM turns WHERE priority = NEW.priority), 0))
    WHERE id = NEW.id;
 END;
 

@@ -1,0 +1,114 @@
+"""A worker asks its user: the question is left, the attempt is over, the answer comes later."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from fakes import FakeClock, everything
+
+from bridge.agent.tool import ToolFailed
+from bridge.errors import JobNotFound, JobWaits, LeaseLost
+from bridge.models import Job, JobStatus, NewJob
+from bridge.queue import Queue
+from bridge.tools.ask import ask_tools
+
+WORKER = "worker-1:100:a"
+QUESTION = "Which colour should the fence be?"
+
+
+@pytest.fixture
+async def job(queue: Queue) -> Job:
+    """A job this worker holds."""
+    await queue.add(NewJob(chat_id="42", prompt="Paint the fence"))
+    claimed = await queue.claim(WORKER)
+    assert claimed is not None
+    return claimed
+
+
+async def ask(queue: Queue, job: Job, **given: Any) -> str:
+    """Call the tool as the loop does."""
+    (tool,) = ask_tools(queue, job)
+    assert tool.run is not None
+    return await tool.run(tool.check(given))
+
+
+async def answered(queue: Queue, job: Job, text: str) -> Job:
+    """The user answers, and the worker goes on."""
+    await queue.answer(job.id, text)
+    again = await queue.claim(WORKER)
+    assert again is not None
+    assert again.id == job.id
+    return again
+
+
+async def test_question_is_left_and_the_attempt_is_over(queue: Queue, job: Job) -> None:
+    with pytest.raises(JobWaits, match="Job 1 waits for its user"):
+        await ask(queue, job, question=f"{QUESTION} \ud83e\x00")
+
+    waiting = await queue.get(job.id)
+    assert (waiting.status, waiting.question) == (JobStatus.WAITING, f"{QUESTION} ?")
+
+
+async def test_same_call_after_the_answer_returns_it(queue: Queue, job: Job) -> None:
+    for question in (QUESTION, f"{QUESTION} \ud83e\x00"):
+        with pytest.raises(JobWaits):
+            await ask(queue, job, question=question)
+        job = await answered(queue, job, "Blue – ë")
+
+        assert await ask(queue, job, question=question) == "Blue – ë"
+
+    assert (await queue.get(job.id)).status is JobStatus.RUNNING
+
+
+async def test_empty_answer_is_an_answer(queue: Queue, job: Job) -> None:
+    with pytest.raises(JobWaits):
+        await ask(queue, job, question=QUESTION)
+    job = await answered(queue, job, "")
+
+    assert await ask(queue, job, question=QUESTION) == ""
+
+
+async def test_another_question_is_asked_anew(queue: Queue, job: Job) -> None:
+    with pytest.raises(JobWaits):
+        await ask(queue, job, question=QUESTION)
+    job = await answered(queue, job, "Blue")
+
+    with pytest.raises(JobWaits):
+        await ask(queue, job, question="And how high?")
+
+    waiting = await queue.get(job.id)
+    assert (waiting.question, waiting.answer) == ("And how high?", None)
+
+
+async def test_worker_that_lost_the_job_asks_nothing(
+    queue: Queue, job: Job, clock: FakeClock
+) -> None:
+    clock.advance(61)
+    await queue.rescue("worker-2:200:b")
+    before = everything(queue)
+
+    with pytest.raises(LeaseLost):
+        await ask(queue, job, question=QUESTION)
+
+    assert everything(queue) == before
+
+
+async def test_job_that_is_gone_asks_nothing(queue: Queue, job: Job) -> None:
+    with pytest.raises(JobNotFound):
+        await ask(queue, replace(job, id=99), question=QUESTION)
+
+
+@pytest.mark.parametrize("given", [{}, {"question": 5}, {"question": None}])
+async def test_call_without_a_question_goes_back_to_the_model(
+    queue: Queue, job: Job, given: dict[str, Any]
+) -> None:
+    with pytest.raises(ToolFailed):
+        await ask(queue, job, **given)
+
+    assert (await queue.get(job.id)).status is JobStatus.RUNNING
+
+
+def test_crash_in_the_middle_asks_again(queue: Queue) -> None:
+    (tool,) = ask_tools(queue, Job(id=1, chat_id="7", prompt="Sing", status=JobStatus.RUNNING))
+
+    assert (tool.repeat, tool.terminal) == ("idempotent", False)
