@@ -64,11 +64,16 @@ def killed_at(number: int, act: Callable[[sqlite3.Connection], None], path: Path
             if left == 0:
                 os._exit(9)
 
-        connection = sqlite3.connect(path, isolation_level=None)
-        connection.set_trace_callback(count)
-        act(connection)
-        os._exit(0)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 9
+        try:
+            connection = sqlite3.connect(path, isolation_level=None)
+            connection.set_trace_callback(count)
+            act(connection)
+            os._exit(0)
+        finally:
+            os._exit(1)
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    assert code in (0, 9)
+    return code == 9
 
 
 def test_existing_database_is_copied_before_a_migration(memory: Path) -> None:

@@ -345,8 +345,13 @@ def test_purge_killed_at_any_statement_leaves_whole_jobs(tmp_path: Path) -> None
         shutil.copytree(tmp_path / "jobs", folder / "jobs")
         pid = os.fork()
         if pid == 0:
-            asyncio.run(clear_until(folder, number))
-        crashed = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 9
+            try:
+                asyncio.run(clear_until(folder, number))
+            finally:
+                os._exit(1)
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        assert code in (0, 9)
+        crashed = code == 9
 
         counts = {table: count(folder, table) for table in TABLES}
         jobs = counts["jobs"]

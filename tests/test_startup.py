@@ -26,6 +26,7 @@ def plain(value: str) -> str:
     """One quoted word as systemd understands it."""
     assert value.startswith('"')
     assert value.endswith('"')
+    assert "%" not in value.replace("%%", "")
     return value[1:-1].replace("%%", "%").replace('\\"', '"').replace("$$", "$")
 
 
@@ -35,13 +36,18 @@ def test_the_unit_is_one_that_systemd_takes(tmp_path: Path, name: str) -> None:
     settings = Settings(profile=folder)
     settings.memory.mkdir(parents=True)
 
-    text = unit(settings, folder=folder)
+    python = folder / "python"
+    python.symlink_to(sys.executable)
+
+    text = unit(settings, folder=folder, python=str(python))
 
     service = read(text)["Service"]
-    assert service["WorkingDirectory"].replace("%%", "%") == str(folder)
+    assert service["WorkingDirectory"] == str(folder).replace("%", "%%")
     assert plain(service["Environment"]) == f"KITT_PROFILE={folder}"
     assert plain(service["ReadWritePaths"].split('" "')[0] + '"') == str(settings.memory)
-    assert Path(plain(service["ExecStart"].removesuffix(" -P -m bridge up"))).exists()
+    command = service["ExecStart"].removesuffix(" -P -m bridge up")
+    assert plain(command) == str(python)
+    assert "$" not in command.replace("$$", "")
     if shutil.which("systemd-analyze"):
         path = tmp_path / "kitt.service"
         path.write_text(text)

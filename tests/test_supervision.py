@@ -525,12 +525,14 @@ def test_a_kind_has_workers_of_its_own_that_are_scaled_apart(house: House) -> No
     supervision.scale(house.settings, 2)
     supervision.scale(house.settings, 2, kind="browser")
     more = house.pids()
+    files = {path.stem for path in (house.settings.run_dir / "supervisor.d").iterdir()}
     supervision.scale(house.settings, 0, kind="browser")
 
     assert set(before) == {
         *("supervisord", "kitt-bridge", "kitt-worker-1", "kitt-worker-browser-1")
     }
     assert set(more) == {*before, "kitt-worker-2", "kitt-worker-browser-2"}
+    assert files == set(more) - {"supervisord", "kitt-bridge"}
     assert {name: more[name] for name in before} == before
     assert set(house.pids()) == {*before, "kitt-worker-2"} - {"kitt-worker-browser-1"}
 

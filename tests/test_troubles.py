@@ -91,6 +91,7 @@ def test_a_crash_in_between_starts_the_quiet_time_again(watched: Watched) -> Non
 def test_a_program_that_does_not_run_is_not_well(watched: Watched) -> None:
     watched.troubles.tell(NAME, "refused", watched.at)
     watched.run(STABLE_S * 2, running=False)
+    watched.run(60)
 
     assert watched.said() == ["refused"]
 

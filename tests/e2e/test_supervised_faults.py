@@ -265,24 +265,26 @@ async def test_a_worker_that_hangs_is_replaced_and_its_owner_is_told(impatient: 
     check(kitt)
 
 
-async def test_jobs_of_a_kind_with_workers_of_its_own_run_there_and_nowhere_else(
+async def test_a_worker_for_a_kind_takes_nothing_else_and_the_others_leave_it_alone(
     tmp_path: Path,
 ) -> None:
     kitt = WithKinds(tmp_path, chats=1, workers=1, concurrency=1)
     async with started(kitt):
-        for number in range(6):
-            kitt.sql(
-                "INSERT INTO jobs (chat_id, prompt, kind) VALUES ('1', :prompt, :kind)",
-                prompt=f"quick job {number}",
-                kind=("browser", "other", "code")[number % 3],
-            )
 
-        await kitt.settled()
+        def add(kind: str) -> None:
+            insert = "INSERT INTO jobs (chat_id, prompt, kind) VALUES ('1', 'quick job 1', :kind)"
+            kitt.sql(insert, kind=kind)
 
-        by_kind = {(job["kind"], job["worker_id"].split(":")[0]) for job in kitt.jobs("done")}
-        general = "worker-1"
-        assert by_kind == {
-            ("browser", "worker-browser-1"),
-            ("other", general),
-            ("code", general),
-        }
+        await asyncio.to_thread(supervision.stop, kitt.settings, ["worker-1"])
+        for kind in ("other", "browser"):
+            add(kind)
+        await until(lambda: kitt.jobs("done"), 20)
+        assert [job["kind"] for job in kitt.jobs("pending")] == ["other"]
+        await asyncio.to_thread(supervision.stop, kitt.settings, ["worker-browser-1"])
+        add("browser")
+        await asyncio.to_thread(supervision.start, kitt.settings, ["worker-1"])
+        await until(lambda: len(kitt.jobs("done")) == 2, 20)
+
+        assert [job["kind"] for job in kitt.jobs("pending")] == ["browser"]
+        slots = [str(job["worker_id"]).split(":")[0] for job in kitt.jobs("done")]
+        assert slots == ["worker-1", "worker-browser-1"]

@@ -370,3 +370,43 @@ def start(instructions: str) -> ToolUse:
             "priority": "normal",
         },
     )
+
+
+# --- what a job asks ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("language", "how"),
+    [
+        ("en", "Answer here and the job goes on."),
+        ("nl", "Antwoord hier, dan gaat de taak verder."),
+    ],
+)
+async def test_a_question_of_a_job_is_answered_in_the_chat(
+    bridge: House, claude: ClaudeEmulator, chat: Person, language: str, how: str
+) -> None:
+    chat.language = language
+    card = await chat.ask("/bg Paint the fence")
+    await bridge.queue.ask(await bridge.job_runs(), "Which colour?")
+    question = await chat.sees(how)
+    assert question.text.startswith("❓ #1 · Paint the fence\n\nWhich colour?")
+    call = ToolUse("answer_job", {"job_id": 1, "answer": "blue"})
+    claude.script.when("blue, please", [Reply([call]), Reply("Blue it is.")])
+
+    assert (await chat.ask("blue, please")).text == "Blue it is."
+
+    (job,) = bridge.jobs()
+    assert (job["status"], job["answer"]) == ("pending", "blue")
+    told = [event for event in Request(claude.requests[-1].body).events if event.text]
+    assert [(event.attributes["status"], event.text) for event in told] == [
+        ("waiting", "Which colour?")
+    ]
+    assert card.message_id < question.message_id
+
+
+async def test_a_card_shows_that_its_job_waits_for_an_answer(bridge: House, chat: Person) -> None:
+    await chat.ask("/bg Paint the fence")
+
+    await bridge.queue.ask(await bridge.job_runs(), "Which colour?")
+
+    await chat.sees("❓ Waits for your answer")

@@ -235,6 +235,24 @@ async def test_a_failed_job_is_told_with_its_buttons(desk: Desk, queue: Queue) -
     assert [button["text"] for button in failure.buttons[0]] == ["↻ Try again", "📋 Details"]
 
 
+async def test_a_question_of_a_job_is_sent_once_for_each_time_it_asks(
+    desk: Desk, queue: Queue
+) -> None:
+    await queue.add(a_job(title="Pelicans"))
+    for number in (1, 2):
+        job = await queue.claim(WORKER)
+        assert job is not None
+        await queue.ask(job, f"Which bank {number}?")
+        await queue.answer(job.id, "Left")
+
+    await desk.start()
+
+    await desk.over()
+    asked = [text for text in desk.texts() if text.startswith("❓ #1 · Pelicans\n\nWhich bank")]
+    assert len(asked) == 2
+    assert all(text.endswith("Answer here and the job goes on.") for text in asked)
+
+
 async def test_a_card_is_kept_with_its_message(desk: Desk, queue: Queue) -> None:
     await queue.add(a_job())
 

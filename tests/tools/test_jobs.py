@@ -304,11 +304,3 @@ async def test_answer_to_a_job_that_asks_nothing_goes_back_to_the_model(queue: Q
         await call(queue, "answer_job", job_id=job.id, answer="The left one")
 
     assert await queue.get(job.id) == job
-
-
-async def test_question_is_asked_in_the_list_and_in_the_look_at_a_job(queue: Queue) -> None:
-    job = await claimed(queue, title="Pelicans")
-    await queue.ask(job, "Which bank?")
-
-    assert "Which bank?" in await call(queue, "get_job", job_id=job.id)
-    assert "#1 waiting “Pelicans”" in await call(queue, "list_jobs", status="active")
