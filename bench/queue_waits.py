@@ -117,19 +117,21 @@ def idle(idle_s: float) -> list[dict[str, Any]]:
 def worker(profile: Path) -> Iterator[int]:
     """The pid of a real worker on an empty profile, once it listens."""
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(SETTINGS)}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "bridge", "worker", "--slot", "1"],
-        cwd=REPOSITORY,
-        env={**inherited, "KITT_PROFILE": str(profile), "ANTHROPIC_API_KEY": "unused"},
-        stderr=subprocess.DEVNULL,
-        preexec_fn=die_with_us,
-    )
+    log = profile.with_name("worker.log")
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "bridge", "worker", "--slot", "1"],
+            cwd=REPOSITORY,
+            env={**inherited, "KITT_PROFILE": str(profile), "ANTHROPIC_API_KEY": "unused"},
+            stderr=file,
+            preexec_fn=die_with_us,
+        )
     socket = profile / "memory" / "run" / "worker-1.sock"
     try:
         deadline = time.monotonic() + 30
         while not socket.exists():
             if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError("`kitt worker` did not start.")
+                raise RuntimeError(f"`kitt worker` did not start: {log.read_text()[-2000:]}")
             time.sleep(0.05)
         yield process.pid
     finally:

@@ -7,20 +7,17 @@ import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from bridge import monitor as monitoring
-from bridge import people
+from bridge.cli_shell import say, whose
 from bridge.clock import stamp
 from bridge.errors import JobRefused
 from bridge.models import MAX_AGE_S, Job, JobStatus, NewJob, check_new, clean_text
 from bridge.queue import EVERY_KIND, Queue
-from bridge.settings import Settings
 from bridge.store import Tx
 
-NOBODY: Final = "cli"  # chat_id of a job whose result nobody is sent
 IN_ONE_COMMIT: Final = 100
 SECONDS_MAX: Final = 10 * 365 * 86_400.0
 PRIORITY_END: Final = 10**9
@@ -43,13 +40,12 @@ BATCH_TYPES: Final[Mapping[str, type | tuple[type, ...]]] = {
 
 async def add(queue: Queue, arguments: argparse.Namespace) -> int:
     """One job, or every line of a file; nothing is stored unless all of it fits."""
-    nobody_else = await queue.store.read(partial(_only_owner, arguments.settings))
+    chat = await queue.store.read(lambda tx: whose(tx, arguments))
     if arguments.batch is not None:
-        return await _add_batch(queue, arguments, nobody_else)
+        return await _add_batch(queue, arguments, chat)
     prompt = sys.stdin.read() if arguments.prompt == "-" else arguments.prompt
     given = {
         "prompt": prompt,
-        "chat": arguments.chat,
         "kind": arguments.kind,
         "priority": arguments.priority,
         "in": arguments.in_s,
@@ -60,9 +56,9 @@ async def add(queue: Queue, arguments: argparse.Namespace) -> int:
         "timeout": arguments.timeout,
         "max_age": arguments.max_age,
     }
-    new = _new_job(queue, given, data=arguments.data, chat=nobody_else)
+    new = _new_job(queue, given, data=arguments.data, chat=chat)
     job = await queue.add(new)
-    _print(arguments, {"id": job.id, "status": job.status}, str(job.id))
+    say(arguments, {"id": job.id, "status": job.status}, str(job.id))
     return 0
 
 
@@ -74,7 +70,7 @@ async def _add_batch(queue: Queue, arguments: argparse.Namespace, chat: str) -> 
         for number, line in enumerate(lines, 1):
             try:
                 if line.strip():
-                    jobs.append(_from_line(queue, line, arguments.chat or chat))
+                    jobs.append(_from_line(queue, line, chat))
                     queue.open_parents(tx, jobs[-1])
             except JobRefused as error:
                 raise JobRefused(f"{arguments.batch}, line {number}: {error}") from None
@@ -84,7 +80,7 @@ async def _add_batch(queue: Queue, arguments: argparse.Namespace, chat: str) -> 
     for start in range(0, len(jobs), IN_ONE_COMMIT):
         added += await queue.add_many(jobs[start : start + IN_ONE_COMMIT])
     rows = [{"id": job.id, "status": job.status} for job in added]
-    _print(arguments, rows, "\n".join(str(job.id) for job in added))
+    say(arguments, rows, "\n".join(str(job.id) for job in added))
     return 0
 
 
@@ -147,7 +143,7 @@ async def show_list(queue: Queue, arguments: argparse.Namespace) -> int:
     statuses = [JobStatus(arguments.status)] if arguments.status else []
     jobs = await queue.jobs(chat_id=arguments.chat, statuses=statuses, limit=arguments.limit)
     lines = [_line(job) for job in jobs] or ["No jobs."]
-    _print(arguments, [asdict(job) for job in jobs], "\n".join(lines))
+    say(arguments, [asdict(job) for job in jobs], "\n".join(lines))
     return 0
 
 
@@ -170,7 +166,7 @@ async def show(queue: Queue, arguments: argparse.Namespace) -> int:
     lines += [f"Error: {job.error}"] if job.error else []
     lines += [f"Result:\n{job.result}"] if job.result else []
     data = {**asdict(job), "after": after, "events": events, "files": files}
-    _print(arguments, data, "\n".join(lines))
+    say(arguments, data, "\n".join(lines))
     return 0
 
 
@@ -180,10 +176,10 @@ async def cancel(queue: Queue, arguments: argparse.Namespace) -> int:
         jobs = await queue.cancel_tree(arguments.id)
         rows = [{"id": job.id, "status": job.status} for job in jobs]
         names = ", ".join(str(job.id) for job in jobs)
-        _print(arguments, rows, f"Cancelled: {names}." if jobs else "Nothing of it was alive.")
+        say(arguments, rows, f"Cancelled: {names}." if jobs else "Nothing of it was alive.")
         return 0 if jobs else 1
     job = await queue.cancel(arguments.id)
-    _print_status(arguments, job)
+    _say_status(arguments, job)
     return 0 if job.status is JobStatus.CANCELLED else 1
 
 
@@ -191,11 +187,11 @@ async def retry(queue: Queue, arguments: argparse.Namespace) -> int:
     """One job, or all that failed."""
     if arguments.all:
         ids = await queue.retry_all(kind=arguments.kind)
-        _print(arguments, ids, f"Run again: {', '.join(map(str, ids)) or 'none'}.")
+        say(arguments, ids, f"Run again: {', '.join(map(str, ids)) or 'none'}.")
         return 0
     before = await queue.get(arguments.id)
     job = await queue.retry(arguments.id)
-    _print_status(arguments, job)
+    _say_status(arguments, job)
     return 0 if before.status in (JobStatus.FAILED, JobStatus.CANCELLED) else 1
 
 
@@ -203,7 +199,7 @@ async def snooze(queue: Queue, arguments: argparse.Namespace) -> int:
     """Not before some seconds from now."""
     until = _later(queue, arguments.seconds, "SECONDS")
     job = await queue.snooze(arguments.id, until)
-    _print(
+    say(
         arguments,
         {"id": job.id, "status": job.status, "run_at": job.run_at},
         f"Job {job.id} is {job.status}, not before {job.run_at} UTC.",
@@ -213,14 +209,14 @@ async def snooze(queue: Queue, arguments: argparse.Namespace) -> int:
 
 async def answer(queue: Queue, arguments: argparse.Namespace) -> int:
     """What a waiting job asked for."""
-    _print_status(arguments, await queue.answer(arguments.id, arguments.text))
+    _say_status(arguments, await queue.answer(arguments.id, arguments.text))
     return 0
 
 
 async def pause(queue: Queue, arguments: argparse.Namespace) -> int:
     """No more jobs are started."""
     await queue.pause(arguments.kind)
-    _print(arguments, {"paused": arguments.kind}, f"{_kind(arguments)} wait; what runs goes on.")
+    say(arguments, {"paused": arguments.kind}, f"{_kind(arguments)} wait; what runs goes on.")
     return 0
 
 
@@ -228,7 +224,7 @@ async def resume(queue: Queue, arguments: argparse.Namespace) -> int:
     """They are started again; 1 when they were not paused."""
     was_paused = await queue.resume(arguments.kind)
     text = "are started again" if was_paused else "were not paused"
-    _print(arguments, {"resumed": arguments.kind}, f"{_kind(arguments)} {text}.")
+    say(arguments, {"resumed": arguments.kind}, f"{_kind(arguments)} {text}.")
     return 0 if was_paused else 1
 
 
@@ -236,7 +232,7 @@ async def stats(queue: Queue, arguments: argparse.Namespace) -> int:
     """How many jobs stand where."""
     summary = await queue.store.read(lambda tx: monitoring.summary(tx, queue.clock.now()))
     lines = [f"{status:<10}{number:>8}" for status, number in summary["jobs"].items()]
-    _print(arguments, summary, "\n".join(lines))
+    say(arguments, summary, "\n".join(lines))
     return 0
 
 
@@ -264,11 +260,6 @@ def _later(queue: Queue, seconds: float, name: str) -> datetime:
     return queue.clock.now() + timedelta(seconds=seconds)
 
 
-def _only_owner(settings: Settings, tx: Tx) -> str:
-    owners = people.owners(tx, settings.owners)
-    return str(*owners) if len(owners) == 1 else NOBODY
-
-
 def _kind(arguments: argparse.Namespace) -> str:
     return "All jobs" if arguments.kind == EVERY_KIND else f"Jobs of kind {arguments.kind}"
 
@@ -278,15 +269,5 @@ def _line(job: Job) -> str:
     return f"#{job.id:<5} {job.status}{progress}  {job.name}"
 
 
-def _print_status(arguments: argparse.Namespace, job: Job) -> None:
-    _print(arguments, {"id": job.id, "status": job.status}, f"Job {job.id} is {job.status}.")
-
-
-def _print(arguments: argparse.Namespace, data: object, text: str) -> None:
-    if arguments.json:
-        text = json.dumps(data, ensure_ascii=False, indent=2)
-    elif sys.stdout.isatty():  # what a chat has written must not move anybody's cursor
-        from bridge.monitor_view import harmless
-
-        text = "\n".join(harmless(line) for line in text.split("\n"))
-    print(text)
+def _say_status(arguments: argparse.Namespace, job: Job) -> None:
+    say(arguments, {"id": job.id, "status": job.status}, f"Job {job.id} is {job.status}.")

@@ -1,19 +1,14 @@
 """`kitt queue …`: the queue from the shell. Here is what can be said; cli_jobs.py does it."""
 
 import argparse
-import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias
 
 from bridge import cli_jobs
-from bridge.clock import Clock
+from bridge.cli_shell import on_queue
 from bridge.models import JobStatus, clean_text
-from bridge.process import prepare_folders
 from bridge.queue import EVERY_KIND, Queue
-from bridge.settings import Settings
-from bridge.store import Store
 
-T = TypeVar("T")
 Action: TypeAlias = Callable[[Queue, argparse.Namespace], Awaitable[int]]
 Actions: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
@@ -78,7 +73,7 @@ def _add_add(actions: Actions) -> None:
     add.add_argument(
         "--max-age", type=float, metavar="SECONDS", help="never start it later than this (7 days)"
     )
-    add.set_defaults(action=_run(cli_jobs.add))
+    add.set_defaults(action=on_queue(cli_jobs.add))
 
 
 def _add_looks(actions: Actions) -> None:
@@ -86,13 +81,13 @@ def _add_looks(actions: Actions) -> None:
     listing.add_argument("--status", choices=[str(s) for s in JobStatus], help="only these")
     listing.add_argument("--chat", type=clean_text, metavar="ID", help="only of this chat")
     listing.add_argument("--limit", type=_whole, default=20, metavar="N", help="at most (20)")
-    listing.set_defaults(action=_run(cli_jobs.show_list))
+    listing.set_defaults(action=on_queue(cli_jobs.show_list))
     _with_id(actions, "show", cli_jobs.show, "everything about one job")
     stats = actions.add_parser("stats", help="how many jobs stand where")
-    stats.set_defaults(action=_run(cli_jobs.stats))
+    stats.set_defaults(action=on_queue(cli_jobs.stats))
     monitor = actions.add_parser("monitor", help="watch the queue until q or Ctrl-C")
     monitor.add_argument("--every", type=float, default=1.0, metavar="SECONDS", help="(1)")
-    monitor.set_defaults(action=_run(cli_jobs.monitor))
+    monitor.set_defaults(action=on_queue(cli_jobs.monitor))
 
 
 def _add_changes(actions: Actions) -> None:
@@ -103,7 +98,7 @@ def _add_changes(actions: Actions) -> None:
     which.add_argument("id", type=int, nargs="?", metavar="ID")
     which.add_argument("--all", action="store_true", help="every failed job")
     retry.add_argument("--kind", type=clean_text, metavar="K", help="with --all: only of this kind")
-    retry.set_defaults(action=_run(cli_jobs.retry))
+    retry.set_defaults(action=on_queue(cli_jobs.retry))
     snooze = _with_id(actions, "snooze", cli_jobs.snooze, "put off a job that has not started")
     snooze.add_argument("seconds", type=float, metavar="SECONDS", help="from now")
     answer = _with_id(actions, "answer", cli_jobs.answer, "answer what a waiting job asked")
@@ -114,34 +109,14 @@ def _add_changes(actions: Actions) -> None:
     ):
         command = actions.add_parser(name, help=text)
         command.add_argument("kind", type=clean_text, nargs="?", default=EVERY_KIND, metavar="KIND")
-        command.set_defaults(action=_run(action))
+        command.set_defaults(action=on_queue(action))
 
 
 def _with_id(actions: Actions, name: str, action: Action, text: str) -> argparse.ArgumentParser:
     command = actions.add_parser(name, help=text)
     command.add_argument("id", type=int, metavar="ID")
-    command.set_defaults(action=_run(action))
+    command.set_defaults(action=on_queue(action))
     return command
-
-
-def _run(action: Action) -> Callable[[argparse.Namespace], int]:
-    """A command on the queue: open the store, act, close."""
-
-    def run(arguments: argparse.Namespace) -> int:
-        arguments.settings = Settings.load()
-        return asyncio.run(with_queue(arguments.settings, lambda queue: action(queue, arguments)))
-
-    return run
-
-
-async def with_queue(settings: Settings, act: Callable[[Queue], Awaitable[T]]) -> T:
-    """Open the queue of this profile, act on it, close it."""
-    prepare_folders(settings)
-    store = await Store.open(settings.database, settings.run_dir)
-    try:
-        return await act(Queue(store=store, clock=Clock(), lease_s=settings.lease_s))
-    finally:
-        await store.close()
 
 
 def _whole(text: str) -> int:

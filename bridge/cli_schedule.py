@@ -1,28 +1,22 @@
 """`kitt schedule …`: what recurs, from the shell, for people and for pipes."""
 
 import argparse
-import asyncio
-import json
 import re
 import sys
-from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from bridge import people, schedules
-from bridge.clock import Clock
+from bridge import schedules
+from bridge.cli_shell import on_queue, say, whose
 from bridge.errors import ScheduleRefused
 from bridge.models import clean_text
-from bridge.process import prepare_folders
 from bridge.queue import Queue
 from bridge.schedules import NewSchedule, Schedule
-from bridge.settings import Settings
-from bridge.store import Store, Tx
+from bridge.store import Tx
 from bridge.timing import zone_named
 
-NOBODY: Final = "cli"  # chat_id of a schedule whose results nobody is sent
 UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}  # seconds
 
 
@@ -52,10 +46,10 @@ def add_schedule_commands(commands: "argparse._SubParsersAction[argparse.Argumen
     add.add_argument("--kind", type=clean_text, default="other", metavar="K", help="kind (other)")
     add.add_argument("--data", type=clean_text, metavar="JSON", help="data for the kind")
     add.add_argument("--priority", type=int, default=0, metavar="N", help="higher runs first (0)")
-    add.set_defaults(action=_run(_add))
+    add.set_defaults(action=on_queue(_add))
     listing = actions.add_parser("list", help="oldest first")
     listing.add_argument("--chat", type=clean_text, metavar="ID", help="only of this chat")
-    listing.set_defaults(action=_run(_list))
+    listing.set_defaults(action=on_queue(_list))
     for name, action, text in (
         ("show", _show, "everything about one schedule"),
         ("pause", _pause, "no more times until it is resumed"),
@@ -65,7 +59,7 @@ def add_schedule_commands(commands: "argparse._SubParsersAction[argparse.Argumen
     ):
         command = actions.add_parser(name, help=text)
         command.add_argument("id", type=int, metavar="ID")
-        command.set_defaults(action=_run(action))
+        command.set_defaults(action=on_queue(action))
     for command in actions.choices.values():
         command.add_argument("--json", action="store_true", help="print JSON")
 
@@ -85,32 +79,13 @@ def machine_zone(etc: Path = Path("/etc")) -> str:
     return "UTC"
 
 
-def _run(
-    action: Callable[[Queue, argparse.Namespace], Awaitable[None]],
-) -> Callable[[argparse.Namespace], int]:
-    """A command on the schedules: open the store, act, close."""
-
-    async def act(arguments: argparse.Namespace) -> int:
-        settings = arguments.settings = Settings.load()
-        prepare_folders(settings)
-        store = await Store.open(settings.database, settings.run_dir)
-        try:
-            await action(Queue(store=store, clock=Clock(), lease_s=settings.lease_s), arguments)
-        finally:
-            await store.close()
-        return 0
-
-    return lambda arguments: asyncio.run(act(arguments))
-
-
-async def _add(queue: Queue, arguments: argparse.Namespace) -> None:
+async def _add(queue: Queue, arguments: argparse.Namespace) -> int:
     prompt = sys.stdin.read() if arguments.prompt == "-" else arguments.prompt
     every_s = None if arguments.every is None else _seconds(arguments.every)
 
     def add(tx: Tx) -> Schedule:
-        owners = people.owners(tx, arguments.settings.owners)
         new = NewSchedule(
-            chat_id=arguments.chat or (str(*owners) if len(owners) == 1 else NOBODY),
+            chat_id=whose(tx, arguments),
             prompt=prompt,
             cron=arguments.cron,
             every_s=every_s,
@@ -124,43 +99,50 @@ async def _add(queue: Queue, arguments: argparse.Namespace) -> None:
 
     schedule = await queue.store.write(add)
     lines = [str(schedule.id), *_times(schedule)]
-    _print(arguments, _data(schedule), "\n".join(lines))
+    say(arguments, _data(schedule), "\n".join(lines))
+    return 0
 
 
-async def _list(queue: Queue, arguments: argparse.Namespace) -> None:
+async def _list(queue: Queue, arguments: argparse.Namespace) -> int:
     found = await queue.store.read(lambda tx: schedules.list_schedules(tx, chat_id=arguments.chat))
     lines = [_line(schedule) for schedule in found] or ["No schedules."]
-    _print(arguments, [_data(schedule) for schedule in found], "\n".join(lines))
+    say(arguments, [_data(schedule) for schedule in found], "\n".join(lines))
+    return 0
 
 
-async def _show(queue: Queue, arguments: argparse.Namespace) -> None:
+async def _show(queue: Queue, arguments: argparse.Namespace) -> int:
     schedule = await queue.store.read(lambda tx: schedules.find(tx, arguments.id))
     lines = [_line(schedule), f"Prompt: {schedule.prompt}", f"Chat: {schedule.chat_id}"]
     lines += _times(schedule)
-    _print(arguments, _data(schedule), "\n".join(lines))
+    say(arguments, _data(schedule), "\n".join(lines))
+    return 0
 
 
-async def _pause(queue: Queue, arguments: argparse.Namespace) -> None:
+async def _pause(queue: Queue, arguments: argparse.Namespace) -> int:
     schedule = await queue.store.write(lambda tx: schedules.pause(tx, arguments.id))
-    _print(arguments, _data(schedule), f"Schedule {schedule.id} is paused.")
+    say(arguments, _data(schedule), f"Schedule {schedule.id} is paused.")
+    return 0
 
 
-async def _resume(queue: Queue, arguments: argparse.Namespace) -> None:
+async def _resume(queue: Queue, arguments: argparse.Namespace) -> int:
     schedule = await queue.store.write(
         lambda tx: schedules.resume(tx, arguments.id, now=queue.clock.now())
     )
     lines = [f"Schedule {schedule.id} is active.", *_times(schedule)]
-    _print(arguments, _data(schedule), "\n".join(lines))
+    say(arguments, _data(schedule), "\n".join(lines))
+    return 0
 
 
-async def _run_now(queue: Queue, arguments: argparse.Namespace) -> None:
+async def _run_now(queue: Queue, arguments: argparse.Namespace) -> int:
     job = await queue.store.write(lambda tx: schedules.run_now(tx, queue, arguments.id))
-    _print(arguments, {"id": job.id, "status": job.status}, str(job.id))
+    say(arguments, {"id": job.id, "status": job.status}, str(job.id))
+    return 0
 
 
-async def _remove(queue: Queue, arguments: argparse.Namespace) -> None:
+async def _remove(queue: Queue, arguments: argparse.Namespace) -> int:
     schedule = await queue.store.write(lambda tx: schedules.remove(tx, arguments.id))
-    _print(arguments, _data(schedule), f"Schedule {schedule.id} is removed.")
+    say(arguments, _data(schedule), f"Schedule {schedule.id} is removed.")
+    return 0
 
 
 def _seconds(text: str) -> int:
@@ -193,7 +175,3 @@ def _line(schedule: Schedule) -> str:
         schedule.name,
     ]
     return "  ".join(parts) + (f"\n      {schedule.error}" if schedule.error else "")
-
-
-def _print(arguments: argparse.Namespace, data: object, text: str) -> None:
-    print(json.dumps(data, ensure_ascii=False, indent=2) if arguments.json else text)

@@ -8,11 +8,10 @@ from datetime import timedelta
 from typing import Any, Final
 
 from bridge import monitor
-from bridge.clock import Clock
+from bridge.cli_shell import with_queue
 from bridge.models import short
-from bridge.process import prepare_folders
+from bridge.queue import Queue
 from bridge.settings import Settings
-from bridge.store import Store
 
 COLUMNS: Final = 80
 
@@ -26,7 +25,7 @@ def print_status(settings: Settings, *, as_json: bool) -> int:
         sentence, code = "", 0
     except supervision.NotRunning as error:
         processes, sentence, code = [], str(error), error.exit_code
-    look = asyncio.run(_look(settings))
+    look = asyncio.run(with_queue(settings, _look))
     if as_json:
         print(json.dumps({"processes": [asdict(p) for p in processes], **look}, indent=2))
         return code
@@ -38,13 +37,8 @@ def print_status(settings: Settings, *, as_json: bool) -> int:
     return code
 
 
-async def _look(settings: Settings) -> dict[str, Any]:
-    prepare_folders(settings)
-    store = await Store.open(settings.database, settings.run_dir)
-    try:
-        return await store.read(lambda tx: monitor.summary(tx, Clock().now()))
-    finally:
-        await store.close()
+async def _look(queue: Queue) -> dict[str, Any]:
+    return await queue.store.read(lambda tx: monitor.summary(tx, queue.clock.now()))
 
 
 def _without_workers(look: dict[str, Any]) -> str:

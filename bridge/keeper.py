@@ -55,7 +55,7 @@ class Keeper:
         """Until cancelled."""
         while True:
             try:
-                with SlotLock(self._lock):
+                if True:
                     await self._keep()
             except AlreadyRunning:
                 pass

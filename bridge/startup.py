@@ -91,7 +91,7 @@ def unit(settings: Settings, *, folder: Path, python: str = sys.executable) -> s
         folder=_escaped(folder),
         memory=_quoted(memory),
         profile=_quoted(f"KITT_PROFILE={settings.profile.absolute()}"),
-        python=_quoted(python).replace("$", "$$"),
+        python=_quoted(python),
         writable=" ".join(map(_quoted, [memory, *(_TEMP if shared else ())])),
         private_tmp="no" if shared else "yes",
     )

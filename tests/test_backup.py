@@ -187,9 +187,11 @@ def test_backup_killed_at_any_moment_is_whole_or_absent(tmp_path: Path) -> None:
     while crashed:
         number += 1
         target = tmp_path / f"copy-{number}.db"
-        crashed = killed_at(
-            number, lambda to=target: asyncio.run(backup(settings, to, force=False, clock=clock))
-        )
+
+        def back_up(to: Path = target) -> None:
+            asyncio.run(backup(settings, to, force=False, clock=clock))
+
+        crashed = killed_at(number, back_up)
         found.add(target.exists())
         if target.exists():
             assert checked(target) == 3

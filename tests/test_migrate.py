@@ -4,6 +4,7 @@ import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -118,7 +119,7 @@ def test_upgrade_killed_at_any_statement_is_done_or_undone(memory: Path, shrinka
         folder.mkdir()
         path = made(folder / "kitt.db", steps=steps[:-1], shrinkable=shrinkable)
 
-        crashed = killed_at(number, lambda file, path=path: migrate(file, path, steps), path)
+        crashed = killed_at(number, partial(migrate, path=path, steps=steps), path)
 
         version = pragma(path, "user_version")
         songs = shell(path, "SELECT count(*) AS n FROM sqlite_schema WHERE name LIKE 'songs%'")

@@ -194,7 +194,7 @@ async def test_purge_goes_in_slices_and_gives_room_back(house: House) -> None:
     assert house.ids() == []
     left = house.store.path.stat().st_size // 4096
     assert PAGES_KEPT < left < PAGES_KEPT + 100
-    assert slices >= 3000 // JOBS_SLICE + (pages - left) // PAGES_SLICE
+    assert 0 <= slices - 3000 // JOBS_SLICE - (pages - left) // PAGES_SLICE < 5
 
 
 async def test_handled_updates_and_sent_deliveries_and_old_usage_go(house: House) -> None:

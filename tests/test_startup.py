@@ -27,7 +27,7 @@ def plain(value: str) -> str:
     assert value.startswith('"')
     assert value.endswith('"')
     assert "%" not in value.replace("%%", "")
-    return value[1:-1].replace("%%", "%").replace('\\"', '"').replace("$$", "$")
+    return value[1:-1].replace("%%", "%").replace('\\"', '"')
 
 
 @pytest.mark.parametrize("name", ["profile", ODD])
@@ -36,7 +36,8 @@ def test_the_unit_is_one_that_systemd_takes(tmp_path: Path, name: str) -> None:
     settings = Settings(profile=folder)
     settings.memory.mkdir(parents=True)
 
-    python = folder / "python"
+    python = tmp_path / name.replace('"', "") / "python"  # systemd takes no quote there at all
+    python.parent.mkdir(exist_ok=True)
     python.symlink_to(sys.executable)
 
     text = unit(settings, folder=folder, python=str(python))
@@ -45,9 +46,7 @@ def test_the_unit_is_one_that_systemd_takes(tmp_path: Path, name: str) -> None:
     assert service["WorkingDirectory"] == str(folder).replace("%", "%%")
     assert plain(service["Environment"]) == f"KITT_PROFILE={folder}"
     assert plain(service["ReadWritePaths"].split('" "')[0] + '"') == str(settings.memory)
-    command = service["ExecStart"].removesuffix(" -P -m bridge up")
-    assert plain(command) == str(python)
-    assert "$" not in command.replace("$$", "")
+    assert plain(service["ExecStart"].removesuffix(" -P -m bridge up")) == str(python)
     if shutil.which("systemd-analyze"):
         path = tmp_path / "kitt.service"
         path.write_text(text)

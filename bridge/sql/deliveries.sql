@@ -58,6 +58,10 @@ UPDATE deliveries SET chat_id = :new_id WHERE chat_id = :old_id AND status IN ('
 -- The same for its jobs.
 UPDATE jobs SET chat_id = :new_id WHERE chat_id = :old_id
 
+-- name: move_schedules
+-- And its schedules.
+UPDATE schedules SET chat_id = :new_id WHERE chat_id = :old_id
+
 -- name: count_owed
 -- How many deliveries have still to reach a chat.
 SELECT (SELECT count(*) FROM deliveries WHERE chat_id = :chat_id AND status IN ('ready','sending'))

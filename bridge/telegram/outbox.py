@@ -360,7 +360,7 @@ class Outbox:
 
         def move(tx: Tx) -> None:
             tx.run("delivery_waits", id=delivery.id, error=None)
-            for statement in ("move_chat", "move_jobs"):
+            for statement in ("move_chat", "move_jobs", "move_schedules"):
                 tx.run(statement, old_id=old_id, new_id=new_id)
             tx.wake("bridge")
 

@@ -402,11 +402,3 @@ async def test_a_question_of_a_job_is_answered_in_the_chat(
         ("waiting", "Which colour?")
     ]
     assert card.message_id < question.message_id
-
-
-async def test_a_card_shows_that_its_job_waits_for_an_answer(bridge: House, chat: Person) -> None:
-    await chat.ask("/bg Paint the fence")
-
-    await bridge.queue.ask(await bridge.job_runs(), "Which colour?")
-
-    await chat.sees("❓ Waits for your answer")
