@@ -1,8 +1,9 @@
 """The queues KITT is measured beside, each behind the same few calls.
 
-Every one is used as its documentation says, at its fastest: Huey's storage without its task layer,
-one connection per process, rows of about 100 characters. `sync` is SQLite's own word, so that all
-promise the same to a power cut. The calls are coroutines only because KITT's are.
+Every one is used as its documentation says, at its fastest, one connection per process, rows of about
+100 characters. Huey comes twice: as its users run it, with tasks whose results are kept, which is the
+work KITT does; and its bare storage, which forgets a job before it is worked on. `sync` is SQLite's own
+word, so that all promise the same to a power cut. The calls are coroutines only because KITT's are.
 """
 
 import sqlite3
@@ -73,6 +74,48 @@ class Control:
 
 
 class Huey:
+    """SqliteHuey as its worker uses it: take a task, run it, keep its result."""
+
+    def __init__(self, folder: Path, sync: str) -> None:
+        self._app = import_module("huey").SqliteHuey(
+            filename=str(folder / "huey.db"), timeout=BUSY_S, utc=True
+        )
+        self._numbers: list[int] = []
+        self._sync(sync)
+        self._resting = sync
+
+        @self._app.task()  # type: ignore[untyped-decorator]
+        def work(carried: str) -> str:
+            self._numbers.append(number_of(carried))
+            return FILLING
+
+        self._work = work
+
+    async def fill(self, count: int) -> None:
+        self._sync("OFF")
+        for number in range(count):
+            await self.add(number)
+        self._sync(self._resting)
+
+    async def add(self, number: int) -> float:
+        self._work(text(number))
+        return time.monotonic()
+
+    async def next(self) -> int | None:
+        task = self._app.dequeue()
+        if task is None:
+            return None
+        self._app.execute(task)
+        return self._numbers.pop()
+
+    async def close(self) -> None:
+        self._app.storage.close()
+
+    def _sync(self, sync: str) -> None:
+        self._app.storage.conn.execute(f"PRAGMA synchronous = {sync}")
+
+
+class HueyStorage:
     """SqliteHuey's storage; a job is gone from it before it is worked on."""
 
     def __init__(self, folder: Path, sync: str) -> None:
@@ -174,6 +217,7 @@ class LiteQueue:
 PEERS: dict[str, Callable[[Path, str], Peer]] = {
     "control": Control,
     "Huey": Huey,
+    "Huey's storage": HueyStorage,
     "persist-queue": PersistQueue,
     "litequeue": LiteQueue,
 }

@@ -17,7 +17,7 @@ DRAINED: dict[str, dict[str, Any]] = {
     "KITT": {"peer": "kitt"},
     CHATS: {"peer": "kitt", "chats": True},
 }
-OTHERS = ("Huey", "persist-queue", "litequeue")
+OTHERS = ("Huey", "Huey's storage", "persist-queue", "litequeue")
 PACE_S = 0.015  # of the bridge that adds while workers drain
 
 

@@ -105,6 +105,13 @@ def _add_programs(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     demo.add_argument("--once", action="store_true", help="end after the story")
     demo.add_argument("--port", type=_port, default=8765, help="of the chat page (8765)")
     demo.set_defaults(action=_demo)
+    prove = commands.add_parser(
+        "prove", help="kill every process again and again, and look whether anything was lost"
+    )
+    prove.add_argument("--kills", type=_count, default=200, metavar="N", help="deaths (200)")
+    prove.add_argument("--seed", type=int, metavar="S", help="draw the same lots as then (new)")
+    prove.add_argument("--json", action="store_true", help="print JSON")
+    prove.set_defaults(action=_prove)
 
 
 def _add_supervision(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -198,6 +205,12 @@ def _demo(arguments: argparse.Namespace) -> int:
 
     once = arguments.once or not sys.stdin.isatty()
     return asyncio.run(run(once=once, port=arguments.port))
+
+
+def _prove(arguments: argparse.Namespace) -> int:
+    from bridge.prove.run import run
+
+    return asyncio.run(run(kills=arguments.kills, seed=arguments.seed, as_json=arguments.json))
 
 
 def _up(arguments: argparse.Namespace) -> int:

@@ -55,7 +55,7 @@ class Keeper:
         """Until cancelled."""
         while True:
             try:
-                if True:
+                with SlotLock(self._lock):
                     await self._keep()
             except AlreadyRunning:
                 pass

@@ -9,7 +9,7 @@ the result, the note in the chat's conversation, the jobs it unblocks, and the c
 import json
 import random
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
@@ -166,13 +166,15 @@ class Leases:
     def finish_in(self, tx: Tx, job: Job, result: str, files: Iterable[Artifact] = ()) -> Job:
         """`finish` inside the caller's transaction."""
         now = self._now()
-        row = tx.one("finish_job", **_fence(job), result=clean_text(result), now=now)
-        if row is None:
+        result = clean_text(result)
+        if not tx.run("finish_job", **_fence(job), result=result, now=now):
             raise _lost(job)
         for file in files:
             self.attach(tx, job, file)
-        done = Job.from_row(row)
-        record.ended(tx, done, text=done.result or "", delivery="result", now=now)
+        done = replace(
+            job, status=JobStatus.DONE, result=result, progress=100.0, error=None, completed_at=now
+        )
+        record.ended(tx, done, text=result, delivery="result", now=now)
         self._left(tx, job, now=now)
         return done
 

@@ -7,7 +7,7 @@ jobs, and why no two of them ever end the same one, is in leases.py.
 import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from bridge import record
 from bridge.clock import moment, stamp
@@ -49,32 +49,30 @@ class Queue(Leases):
             status = JobStatus.BLOCKED
         elif new.run_at is not None and new.run_at > now:
             status = JobStatus.SCHEDULED
-        row = tx.one(
-            "insert_job",
-            chat_id=new.chat_id,
-            prompt=clean_text(new.prompt),
-            status=status,
-            title=clean_text(new.title),
-            kind=new.kind,
-            data=None if new.data is None else clean_text(new.data),
-            priority=new.priority,
-            run_at=new.run_at,
-            max_attempts=new.max_attempts,
-            thread_id=new.thread_id,
-            user_id=new.user_id,
-            acknowledgement=clean_text(new.acknowledgement),
-            request_message_id=new.request_message_id,
-            unique_key=new.unique_key,
-            source=new.source,
-            if_parent_fails=new.if_parent_fails,
-            parent_id=new.parent_id,
-            timeout_s=new.timeout_s,
-            expires_at=self._expiry(new.run_at or now, new.max_age_s),
-            schedule_id=new.schedule_id,
-            now=now,
-        )
-        assert row is not None
-        job = Job.from_row(row)
+        values: dict[str, Any] = {
+            "chat_id": new.chat_id,
+            "prompt": clean_text(new.prompt),
+            "status": status,
+            "title": clean_text(new.title),
+            "kind": new.kind,
+            "data": None if new.data is None else clean_text(new.data),
+            "priority": new.priority,
+            "run_at": new.run_at,
+            "max_attempts": new.max_attempts,
+            "thread_id": new.thread_id,
+            "user_id": new.user_id,
+            "acknowledgement": clean_text(new.acknowledgement),
+            "request_message_id": new.request_message_id,
+            "unique_key": new.unique_key,
+            "source": new.source,
+            "if_parent_fails": new.if_parent_fails,
+            "parent_id": new.parent_id,
+            "timeout_s": new.timeout_s,
+            "expires_at": self._expiry(new.run_at or now, new.max_age_s),
+            "schedule_id": new.schedule_id,
+            "created_at": now,
+        }
+        job = Job(id=tx.insert("insert_job", **values), **values)
         for parent in open_parents:
             tx.run("insert_after", job_id=job.id, after_id=parent)
         record.note(tx, job, "added", self._condition(new, open_parents), now=now)

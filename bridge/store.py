@@ -11,7 +11,6 @@ Statements live in sql/, by name; no other module holds SQL.
 
 import asyncio
 import fcntl
-import logging
 import os
 import re
 import sqlite3
@@ -24,12 +23,12 @@ from typing import Any, Final, TypeVar, cast
 
 import aiosqlite
 
+from bridge import failpoints
 from bridge.errors import NewerSchema
 from bridge.migrate import migrate, migrations, version_of
-from bridge.store_errors import gate_holder, translated
+from bridge.store_errors import say_who_writes, translated
 from bridge.wake import Wake
 
-log = logging.getLogger(__name__)
 T = TypeVar("T")
 BUSY_TIMEOUT_S = 10.0  # for writers that do not know the gate, such as the sqlite3 shell
 CHECK_BYTES_MAX = 50_000_000  # a larger file would make every start wait for its check
@@ -92,7 +91,7 @@ class Store:
         self._sql = sql
         self._version = 0
         self._gate_fd = -1
-        self._sync = ""
+        self._log_fd = -1
         self._timeout_ms = 0
         self._said_at = float("-inf")
         self._writer: aiosqlite.Connection | None = None
@@ -145,6 +144,9 @@ class Store:
         if self._gate_fd >= 0:
             os.close(self._gate_fd)
             self._gate_fd = -1
+        if self._log_fd >= 0:
+            os.close(self._log_fd)
+            self._log_fd = -1
         self.wake.close()
 
     async def write(self, fn: Callable[[Tx], T], *, durable: bool = True) -> T:
@@ -217,20 +219,34 @@ class Store:
     def _transaction(self, fn: Callable[[Tx], T], durable: bool) -> T:
         assert self._writer is not None
         connection = self._writer._conn
-        with self._gate(connection, durable):
+        with self._gate():
             tx = Tx(connection, self._sql)
+            changes = connection.total_changes
             connection.execute("BEGIN IMMEDIATE")
             try:
                 self._check_version(connection)
                 result = fn(tx)
+                failpoints.hit("in_commit")
                 connection.execute("COMMIT")
             except BaseException:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
+        failpoints.hit("after_commit")
         for prefix in tx.woken:
             self.wake.nudge(prefix)
+        if durable and connection.total_changes != changes:
+            self._sync_log()
         return result
+
+    def _sync_log(self) -> None:
+        """Wait for the disk, after the gate: others write meanwhile, and share the wait.
+
+        The log is one file and grows at its end only, so this keeps every commit before it too.
+        """
+        if self._log_fd < 0:
+            self._log_fd = os.open(f"{self.path}-wal", os.O_RDWR | os.O_CLOEXEC)
+        os.fdatasync(self._log_fd)
 
     def _snapshot(self, fn: Callable[[Tx], T]) -> T:
         assert self._reader is not None
@@ -258,7 +274,7 @@ class Store:
     def _checkpoint(self, mode: str) -> None:
         assert self._writer is not None
         connection = self._writer._conn
-        with self._gate(connection, durable=False):
+        with self._gate():
             # Readers are not waited for with the gate in hand: the next look tries again.
             connection.execute("PRAGMA busy_timeout = 0")
             try:
@@ -269,7 +285,7 @@ class Store:
     def _give_back(self, pages: int, keep: int) -> int:
         assert self._writer is not None
         connection = self._writer._conn
-        with self._gate(connection, durable=False):
+        with self._gate():
             free = int(connection.execute("PRAGMA freelist_count").fetchone()[0])
             if free <= keep:
                 return 0
@@ -295,23 +311,14 @@ class Store:
         """Once a minute at most: all writes wait behind the same one."""
         if self._loop.time() - self._said_at > 60.0 and self._gate_fd >= 0:
             self._said_at = self._loop.time()
-            log.warning(
-                "A write waits for more than %.0f s while %s writes: if that is stopped, continue "
-                "or kill it.",
-                SLOW_WRITE_S,
-                gate_holder(self._gate_fd),
-            )
+            say_who_writes(self._gate_fd, SLOW_WRITE_S)
 
     def _read_data_version(self) -> int:
         assert self._writer is not None
         return int(self._writer._conn.execute("PRAGMA data_version").fetchone()[0])
 
     @contextmanager
-    def _gate(self, connection: sqlite3.Connection, durable: bool) -> Iterator[None]:
-        sync = "FULL" if durable else "NORMAL"
-        if sync != self._sync:  # refused inside a transaction, so before it
-            connection.execute(f"PRAGMA synchronous = {sync}")
-            self._sync = sync
+    def _gate(self) -> Iterator[None]:
         fcntl.flock(self._gate_fd, fcntl.LOCK_EX)
         try:
             yield
@@ -331,6 +338,7 @@ class Store:
             migrate(connection, self.path, steps)
             self._version = len(steps)
             connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")  # what is promised is synced by us
             connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
             connection.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES}")
         finally:

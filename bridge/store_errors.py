@@ -1,6 +1,7 @@
 """SQLite's errors as sentences that say what to do, and who keeps the write gate."""
 
 import errno
+import logging
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from typing import Final
 
 from bridge.errors import ConfigError, KittError, StoreBusy, StoreDamaged, TryLater
 
+log = logging.getLogger(__name__)
 FULL_BELOW_BYTES: Final = 1_000_000  # SQLite asks for up to 64 kB at once, for itself and its WAL
 # What SQLite says instead of "full" when one of its helper files could not grow.
 _MAY_BE_FULL: Final = ("I/O", "unable to open")
@@ -59,18 +61,23 @@ def disk_is_full(path: Path) -> bool:
     return disk.f_bavail * disk.f_frsize < FULL_BELOW_BYTES
 
 
-def gate_holder(gate_fd: int, *, locks: Path = Path("/proc/locks")) -> str:
-    """Who keeps the write gate, in words; it is free or held by a process that can be stopped."""
+def say_who_writes(gate_fd: int, waited_s: float, *, locks: Path = Path("/proc/locks")) -> None:
+    """Log which process keeps the write gate: one that was stopped keeps it until it goes on.
+
+    When it is this one it waits for a program that knows no gate, and an error will say so.
+    """
     file = os.fstat(gate_fd)
     place = f"{os.major(file.st_dev):02x}:{os.minor(file.st_dev):02x}:{file.st_ino}"
     try:
-        lines = locks.read_text().splitlines()
+        lines = [line.split() for line in locks.read_text().splitlines()]
     except OSError:
         lines = []
-    for line in lines:
-        fields = line.split()
-        if (
-            fields[1:2] == ["FLOCK"] and fields[5] == place
-        ):  # whoever waits has an arrow before FLOCK
-            return "this process" if int(fields[4]) == os.getpid() else f"process {fields[4]}"
-    return "another program"
+    # Whoever waits for a lock has an arrow before FLOCK.
+    holders = [line[4] for line in lines if line[1:2] == ["FLOCK"] and line[5] == place]
+    if holders != [str(os.getpid())]:
+        log.warning(
+            "A write waits for more than %.0f s while process %s writes: if that is stopped, "
+            "continue or kill it.",
+            waited_s,
+            holders[0] if holders else "(unknown)",
+        )

@@ -22,6 +22,7 @@ FUNCTION_LINES_MAX: Final = 70
 # A part is a module or a folder of bridge/; `*` ends a name that stands for several modules.
 RINGS: Final[dict[str, int]] = {
     **dict.fromkeys(("__init__", "errors", "models", "settings", "clock", "timing"), 0),
+    "failpoints": 0,
     **dict.fromkeys(
         ("wake", "store", "deliveries", "conversation", "record", "leases", "queue"), 1
     ),
@@ -32,7 +33,7 @@ RINGS: Final[dict[str, int]] = {
     **dict.fromkeys(("cli*", "programs", "setup", "doctor", "__main__"), 4),
     **dict.fromkeys(("process", "supervision*", "listener", "monitor*"), 4),
     **dict.fromkeys(("troubles", "watchdog", "startup", "backup"), 4),
-    "emulator": 5,
+    **dict.fromkeys(("emulator", "prove"), 5),
 }
 PEERS: Final = ("telegram", "worker", "scheduler", "web")  # never import each other
 FOR_RING_3_TOO: Final = ("process", "supervision*")
@@ -50,6 +51,7 @@ MAY_READ_THE_TIME: Final = {
     "supervision": "waits for other processes",
     "listener.py": "runs inside supervisord",
     "emulator/": "is an outside service",
+    "prove/": "disturbs the programs from outside",
 }
 MAY_HOLD_SQL: Final = {
     "store.py": "runs the statements",
@@ -57,6 +59,7 @@ MAY_HOLD_SQL: Final = {
     "backup.py": "looks at a file that is not the database of this process",
     "doctor.py": "looks at a file that may be too damaged for the store to open",
     "emulator/": "shows what a person types into the sqlite3 shell",
+    "prove/": "judges the rows without the statements that wrote them",
 }
 
 
@@ -175,7 +178,7 @@ def test_imports_go_inward_only() -> None:
         if (part := ours(found)) is not None
         and RINGS[part] > RINGS[source.part]
         and not (RINGS[source.part] == 3 and part in FOR_RING_3_TOO)
-        and not (source.part == "cli*" and part == "emulator")
+        and not (source.part == "cli*" and part in ("emulator", "prove"))
     ]
 
     assert not outward, breaks(rule, outward)
@@ -216,15 +219,15 @@ def test_telegram_worker_scheduler_and_web_never_import_each_other() -> None:
     assert not crossing, breaks(rule, crossing)
 
 
-def test_emulator_is_imported_only_by_the_command_line_and_lazily() -> None:
-    rule = "The emulators are for the demo and the tests: only cli imports them, when it is asked."
+def test_emulator_and_proof_are_imported_only_by_the_command_line_and_lazily() -> None:
+    rule = "The emulators are for demo, proof and tests: only cli imports them, when it is asked."
 
     wrong = [
         f"{source.place}:{found.line} imports {found.name}"
         for source in sources()
         for found in source.imports()
-        if ours(found) == "emulator"
-        and source.part != "emulator"
+        if ours(found) in ("emulator", "prove")
+        and source.part not in ("emulator", "prove")
         and not (source.part == "cli*" and found.lazy)
     ]
 

@@ -57,7 +57,7 @@ def test_help_of_a_program_lists_every_variable_with_its_default(
     "command",
     [
         *("setup", "doctor", "demo", "up", "down", "status", "logs", "start", "stop", "restart"),
-        *("scale", "queue"),
+        *("scale", "startup", "backup", "restore", "queue", "schedule"),
     ],
 )
 def test_every_command_has_help(terminal: Terminal, command: str) -> None:

@@ -28,6 +28,8 @@ A, B = "w1:11:a", "w2:22:b"
 Action = Callable[[Queue, Job], Awaitable[object]]
 LATE_ACTIONS: dict[str, Action] = {
     "finish": lambda queue, job: queue.finish(job, "late"),
+    "finish and claim": lambda queue, job: queue.finish_and_claim(job, "late", A),
+    "ask": lambda queue, job: queue.ask(job, "late?"),
     "fail": lambda queue, job: queue.fail(job, "late"),
     "fail for good": lambda queue, job: queue.fail(job, "late", again=False),
     "progress": lambda queue, job: queue.progress(job, 99, "late"),

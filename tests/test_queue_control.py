@@ -74,9 +74,7 @@ async def test_all_of_many_jobs_are_added_or_none(queue: Queue, clock: FakeClock
     assert everything(queue) == before
 
 
-async def test_job_that_is_there_already_is_one_of_the_many(
-    queue: Queue, clock: FakeClock
-) -> None:
+async def test_job_that_is_there_already_is_one_of_the_many(queue: Queue, clock: FakeClock) -> None:
     twice = a_job(unique_key="daily")
 
     jobs = await queue.add_many([a_job(), twice, a_job(source="update:1:0"), twice])
@@ -275,9 +273,7 @@ async def test_hundreds_are_retried_in_several_commits_so_that_others_get_a_turn
 
 
 @pytest.mark.parametrize("was", ["pending", "scheduled"])
-async def test_job_is_put_off_until_its_new_time(
-    queue: Queue, clock: FakeClock, was: str
-) -> None:
+async def test_job_is_put_off_until_its_new_time(queue: Queue, clock: FakeClock, was: str) -> None:
     at = "2026-11-22 07:31:00.000" if was == "scheduled" else None
     job = await queue.add(a_job(run_at=at))
 
@@ -393,9 +389,7 @@ async def test_job_without_a_limit_never_grows_too_old(queue: Queue, clock: Fake
     assert await queue.claim(A) is not None
 
 
-async def test_job_is_kept_for_a_week_unless_told_otherwise(
-    queue: Queue, clock: FakeClock
-) -> None:
+async def test_job_is_kept_for_a_week_unless_told_otherwise(queue: Queue, clock: FakeClock) -> None:
     job = await queue.add(a_job())
 
     assert job.expires_at == stamp(START + timedelta(days=7))
@@ -583,9 +577,7 @@ async def asking(queue: Queue, **changes: Any) -> Job:
     return job
 
 
-async def test_asking_leaves_no_lease_and_owes_the_question(
-    queue: Queue, clock: FakeClock
-) -> None:
+async def test_asking_leaves_no_lease_and_owes_the_question(queue: Queue, clock: FakeClock) -> None:
     job = await asking(queue)
 
     waiting = await queue.get(job.id)
@@ -724,6 +716,18 @@ async def test_question_takes_no_place_of_its_chat(queue: Queue, clock: FakeCloc
     await queue.add(a_job())
 
     assert await limited.claim(A) is not None
+
+
+# --- rescues --------------------------------------------------------------------------------------
+
+
+async def test_rescues_are_counted(queue: Queue, clock: FakeClock) -> None:
+    await queue.add(a_job())
+    for rescues in (1, 2):
+        await queue.claim(A)
+        clock.advance(31)
+        (job,) = await queue.rescue(B)
+        assert (job.rescues, job.failures) == (rescues, rescues)
 
 
 # --- the workers table ----------------------------------------------------------------------------

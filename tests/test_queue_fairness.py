@@ -16,6 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 from queue_machine import QueueMachine
 
 from bridge.clock import stamp
+from bridge.errors import LeaseLost
 from bridge.leases import Claimant
 from bridge.models import Job, JobStatus
 from bridge.queue import Queue
@@ -39,6 +40,14 @@ def fill(queue: Queue, count: int, *, chat: str = "7", kind: str = "other") -> N
     shell(queue.store.path, FILL, count=count, chat=chat, kind=kind)
 
 
+async def line_up(queue: Queue, count: int, by_hand: bool, *, chat: str) -> None:
+    """So many jobs of one chat, one way or the other."""
+    if by_hand:
+        fill(queue, count, chat=chat)
+    else:
+        await queue.add_many([a_job(chat_id=chat) for _ in range(count)])
+
+
 async def next_chats(queue: Queue, count: int, worker_id: str = A) -> str:
     """Whose jobs the next claims get, `-` for none: "787-"."""
     taken = [await queue.claim(worker_id) for _ in range(count)]
@@ -47,9 +56,7 @@ async def next_chats(queue: Queue, count: int, worker_id: str = A) -> str:
 
 def with_limit(queue: Queue, jobs: int) -> Queue:
     """The same queue, with so many jobs of one chat at once."""
-    return Queue(
-        store=queue.store, clock=queue.clock, chat_concurrency=jobs, jitter=lambda: 0.0
-    )
+    return Queue(store=queue.store, clock=queue.clock, chat_concurrency=jobs, jitter=lambda: 0.0)
 
 
 async def claim_of(queue: Queue, *kinds: str, but: tuple[str, ...] = ()) -> str | None:
@@ -93,10 +100,7 @@ async def test_ten_thousand_jobs_of_one_chat_delay_another_by_two_claims_at_most
     fill(queue, MANY)
     await next_chats(queue, claims)
 
-    if by_hand:
-        fill(queue, 1, chat="8")
-    else:
-        await queue.add(a_job(chat_id="8"))
+    await line_up(queue, 1, by_hand, chat="8")
 
     assert "8" in await next_chats(queue, 3)
 
@@ -129,31 +133,64 @@ async def test_turns_go_on_when_the_queue_was_empty_in_between(
     assert set("89") <= set(await next_chats(queue, 4))
 
 
+@pytest.mark.parametrize("by_hand", [False, True], ids=["by the queue", "by hand"])
 async def test_newcomer_does_not_pass_who_has_waited_since_a_kind_was_paused(
-    queue: Queue, clock: FakeClock
+    queue: Queue, clock: FakeClock, by_hand: bool
 ) -> None:
     await queue.add(a_job(kind="browser"))
     await queue.pause("browser")
-    fill(queue, 100, chat="8")
-    await next_chats(queue, 50)
+    await line_up(queue, 40, by_hand, chat="8")
+    await next_chats(queue, 20)
 
-    fill(queue, 100, chat="9")
+    await line_up(queue, 40, by_hand, chat="9")
 
     assert Counter(await next_chats(queue, 20)) == {"8": 10, "9": 10}
 
 
+@pytest.mark.parametrize("by_hand", [False, True], ids=["by the queue", "by hand"])
 async def test_newcomer_does_not_pass_others_when_an_old_job_came_back(
-    queue: Queue, clock: FakeClock
+    queue: Queue, clock: FakeClock, by_hand: bool
 ) -> None:
     old = await claimed(queue, A)
-    fill(queue, 100, chat="8")
-    await next_chats(queue, 50)
+    await line_up(queue, 40, by_hand, chat="8")
+    await next_chats(queue, 20)
     await queue.give_back(old)
 
-    fill(queue, 100, chat="9")
+    await line_up(queue, 40, by_hand, chat="9")
 
     assert await next_chats(queue, 1) == "7"
     assert Counter(await next_chats(queue, 20)) == {"8": 10, "9": 10}
+
+
+async def test_newcomer_does_not_pass_others_when_an_old_job_was_claimed_again(
+    queue: Queue, clock: FakeClock
+) -> None:
+    old = await claimed(queue, A)
+    await queue.add(a_job(kind="browser"))
+    await queue.pause("browser")
+    fill(queue, 40, chat="8")
+    await next_chats(queue, 20)
+    await queue.give_back(old)
+    assert await next_chats(queue, 1) == "7"
+
+    fill(queue, 40, chat="9")
+
+    assert Counter(await next_chats(queue, 20)) == {"8": 10, "9": 10}
+
+
+@pytest.mark.parametrize("by_hand", [False, True], ids=["by the queue", "by hand"])
+async def test_newcomer_to_an_empty_line_does_not_pass_a_job_that_comes_back(
+    queue: Queue, clock: FakeClock, by_hand: bool
+) -> None:
+    await line_up(queue, 20, by_hand, chat="8")
+    await next_chats(queue, 19)
+    last = await queue.claim(A)
+    assert last is not None
+    await line_up(queue, 40, by_hand, chat="9")
+
+    await queue.give_back(last)
+
+    assert await next_chats(queue, 1) == "8"
 
 
 async def test_who_asks_for_one_job_after_the_other_does_not_keep_a_backlog_waiting(
@@ -168,6 +205,20 @@ async def test_who_asks_for_one_job_after_the_other_does_not_keep_a_backlog_wait
         chats += await next_chats(queue, 1)
 
     assert Counter(chats) == {"7": 4, "8": 4}
+
+
+async def test_place_in_the_line_is_the_number_of_claims_before(
+    queue: Queue, clock: FakeClock
+) -> None:
+    for chat_id, priority in (("7", 0), ("7", 0), ("7", 0), ("8", 0), ("8", 0), ("9", 5)):
+        await queue.add(a_job(chat_id=chat_id, priority=priority))
+    before = await queue.store.read(
+        lambda tx: {number: tx.value("jobs_before", id=number) for number in range(1, 7)}
+    )
+
+    taken = [await queue.claim(A) for _ in range(6)]
+
+    assert [before[job.id] for job in taken if job] == [0, 1, 2, 3, 4, 5]
 
 
 @pytest.mark.parametrize("how", ["given back", "rescued", "failed once"])
@@ -409,6 +460,31 @@ async def test_worker_leaves_kinds_that_have_workers_of_their_own(
     assert await claim_of(queue, "browser") == "browser"
 
 
+async def test_job_from_behind_the_head_of_the_line_is_held_like_any_other(
+    queue: Queue, clock: FakeClock
+) -> None:
+    await queue.add(a_job(kind="browser"))
+    await queue.pause("browser")
+    await queue.add(a_job())
+    late = await queue.claim(A)
+    assert late is not None
+    assert (late.id, late.attempt, late.worker_id) == (2, 1, A)
+    assert late.started_at == stamp(clock.now())
+    clock.advance(29)
+    assert await queue.rescue(B) == []
+    clock.advance(2)
+    assert [job.id for job in await queue.rescue(B)] == [2]
+
+    again = await queue.claim(A)
+
+    assert again is not None
+    assert (again.attempt, again.started_at) == (2, late.started_at)
+    with pytest.raises(LeaseLost):
+        await queue.finish(late, "late")
+    assert await queue.rescue(B) == []
+    assert (await queue.finish(again, "42")).result == "42"
+
+
 async def test_best_of_several_lanes_is_taken(queue: Queue, clock: FakeClock) -> None:
     await queue.add(a_job(kind="browser", priority=9))
     for kind, chat_id, priority in (("code", "8", 1), ("code", "9", 2), ("mail", "5", 2)):
@@ -507,9 +583,7 @@ async def test_next_look_is_when_a_breaker_lets_one_try(queue: Queue, clock: Fak
 
 
 @pytest.mark.parametrize("jobs", [0, 1], ids=["no jobs", "a paused job"])
-async def test_next_look_never_stays_in_the_past(
-    queue: Queue, clock: FakeClock, jobs: int
-) -> None:
+async def test_next_look_never_stays_in_the_past(queue: Queue, clock: FakeClock, jobs: int) -> None:
     """A worker that is told a time in the past looks again at once, and again, and again."""
     shell(queue.store.path, BREAKER, kind="*", until="2026-11-22 07:29:30.000")
     if jobs:

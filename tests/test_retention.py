@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Awaitable, Callable
 from contextlib import closing
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -245,17 +246,35 @@ async def test_messages_no_model_is_shown_any_more_go_when_they_are_old(house: H
         message = Message(role="user", content=[{"type": "text", "text": "Hello"}])
         append(tx, conversation, message, now=stamp(house.clock.now()))
 
-    for conversation in ("chat:7:0", "chat:8:0", "job:5"):
-        await house.store.write(lambda tx, name=conversation: say(tx, name))  # type: ignore[misc]
-    await house.store.write(lambda tx: tx.run("forget_conversation", conversation="chat:7:0"))
+    def forget(tx: Tx, conversation: str) -> None:
+        tx.run("forget_conversation", conversation=conversation)
+
+    for act, conversation in (
+        *((say, "chat:7:0"), (forget, "chat:7:0"), (say, "chat:7:0")),  # the second is shown
+        *((say, "chat:8:0"), (say, "job:5")),
+        *((say, "chat:9:0"), (forget, "chat:9:0")),
+    ):
+        await house.store.write(partial(act, conversation=conversation))
     house.clock.advance(91 * DAY_S)
-    await house.store.write(lambda tx: say(tx, "chat:7:0"))
-    await house.store.write(lambda tx: tx.run("forget_conversation", conversation="chat:7:0"))
+    await house.store.write(partial(say, conversation="chat:9:0"))
+    await house.store.write(partial(forget, conversation="chat:9:0"))
 
     await clear(house.retention)
 
-    left = shell(house.store.path, "SELECT conversation, created_at FROM messages ORDER BY id")
-    assert [row["conversation"] for row in left] == ["chat:8:0", "job:5", "chat:7:0"]
+    left = shell(house.store.path, "SELECT id, conversation FROM messages ORDER BY id")
+    assert [(row["id"], row["conversation"]) for row in left] == [
+        *((2, "chat:7:0"), (3, "chat:8:0"), (4, "job:5"), (6, "chat:9:0")),
+    ]
+
+
+async def test_folder_a_killed_purge_left_goes(house: House) -> None:
+    (house.jobs_dir / ".gone-9").mkdir()
+    (house.jobs_dir / ".gone-9" / "a.md").write_text("42")
+    (house.jobs_dir / "10").mkdir()
+
+    await clear(house.retention)
+
+    assert [folder.name for folder in house.jobs_dir.iterdir()] == ["10"]
 
 
 async def test_workers_that_are_long_gone_are_forgotten(house: House) -> None:

@@ -73,6 +73,7 @@ def test_every_value_is_read_from_the_environment(tmp_path: Path) -> None:
         "KITT_WORKERS": "3",
         "KITT_WORKER_CONCURRENCY": "8",
         "KITT_KIND_WORKERS": "browser:1, code:12,",
+        "KITT_CHAT_CONCURRENCY": "5",
         "KITT_WORKER_MEMORY_MB": "300",
         "KITT_KEEP_DAYS": "30",
         "KITT_KEEP_JOBS": "200",
@@ -95,6 +96,7 @@ def test_every_value_is_read_from_the_environment(tmp_path: Path) -> None:
     assert (settings.model, settings.worker_model) == ("fast-1", "deep-1")
     assert settings.kind_workers == {"browser": 1, "code": 12}
     assert settings.worker_memory_mb == 300
+    assert settings.chat_concurrency == 5
 
 
 def test_environment_wins_over_the_file(env_file: Path) -> None:

@@ -76,16 +76,62 @@ async def test_connection_is_set_up_as_promised(store: Store) -> None:
         assert store._writer is not None
         return store._writer._conn.execute(f"PRAGMA {name}").fetchone()[0]
 
-    await store.write(lambda tx: put(tx, "durable"))
-    durable = await store.write(lambda tx: pragma("synchronous"))
-    fast = await store.write(lambda tx: pragma("synchronous"), durable=False)
-    again = await store.write(lambda tx: pragma("synchronous"))
-
-    assert (durable, fast, again) == (2, 1, 2)  # FULL, NORMAL, FULL
+    assert await store.write(lambda tx: pragma("synchronous")) == 1  # NORMAL: promises we sync
     assert await store.write(lambda tx: pragma("journal_mode")) == "wal"
     assert await store.write(lambda tx: pragma("foreign_keys")) == 1
     assert await store.write(lambda tx: pragma("busy_timeout")) == 10_000
     assert await store.write(lambda tx: pragma("journal_size_limit")) == WAL_BYTES
+
+
+class Disk:
+    """The real disk, watched: which file was waited for, and how long that takes."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.synced: list[str] = []
+        self.ready = threading.Event()
+        self.ready.set()
+        self._sync = os.fdatasync
+        monkeypatch.setattr(os, "fdatasync", self._watched)
+
+    def _watched(self, fd: int) -> None:
+        self.synced.append(str(Path(f"/proc/self/fd/{fd}").readlink()))
+        assert self.ready.wait(10)
+        self._sync(fd)
+
+
+async def test_promise_waits_for_the_disk(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    disk = Disk(monkeypatch)
+
+    await store.write(lambda tx: put(tx, "a promise"))
+
+    assert disk.synced == [f"{store.path.resolve()}-wal"]
+
+
+async def test_what_is_made_again_does_not_wait_for_the_disk(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = Disk(monkeypatch)
+
+    await store.write(lambda tx: put(tx, "a heartbeat"), durable=False)
+    await store.write(lambda tx: tx.value("meta", name="nothing changes"))
+
+    assert disk.synced == []
+
+
+async def test_others_write_while_a_promise_waits_for_the_disk(
+    store: Store, open_store: OpenStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = await open_store()
+    disk = Disk(monkeypatch)
+    disk.ready.clear()
+    promise = asyncio.create_task(store.write(lambda tx: put(tx, "a promise")))
+    await until(lambda: disk.synced)
+
+    await other.write(lambda tx: put(tx, "another"), durable=False)
+
+    assert not promise.done()
+    disk.ready.set()
+    await promise
 
 
 async def test_files_belong_to_their_owner_alone(memory: Path) -> None:

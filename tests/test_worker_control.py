@@ -156,9 +156,11 @@ async def test_paused_jobs_start_as_soon_as_they_are_resumed(shop: Shop) -> None
     await shop.look()
     assert (await shop.queue.get(1)).status is JobStatus.PENDING
 
+    started = time.monotonic()
     await shop.queue.resume()
+    await shop.asked(1)
 
-    await shop.job_is(1, JobStatus.DONE)
+    assert time.monotonic() - started < 0.8  # its own look alone may take two seconds
 
 
 async def test_job_too_old_to_start_never_reaches_the_model(shop: Shop) -> None:
@@ -367,21 +369,6 @@ async def test_places_beyond_the_first_are_filled_while_ends_claim_the_next(shop
     for job_id in range(1, 21):
         assert (await shop.job_is(job_id, JobStatus.DONE)).attempt == 1
     assert len(shop.claude.requests) == 20
-
-
-async def test_end_during_a_drain_claims_no_other_job(shop: Shop) -> None:
-    shop.claude.order(Fault(match="quick job 1", hold="the first"))
-    await shop.queue.add_many([quick(number) for number in (1, 2)])
-    worker = await shop.worker(concurrency=1)
-    await shop.asked(1)
-
-    worker.drain()
-    shop.claude.release("the first")
-    await shop.ended(worker)
-
-    assert [job.status for job in await shop.queue.jobs()] == [JobStatus.PENDING, JobStatus.DONE]
-    assert (await shop.queue.get(2)).attempt == 0
-    assert len(shop.claude.requests) == 1
 
 
 # --- questions ------------------------------------------------------------------------------------

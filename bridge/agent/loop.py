@@ -9,8 +9,10 @@ the first reply, and not at all when its source is already there (a replay resum
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from sqlite3 import Row
 from typing import Any, Final
 
+from bridge import failpoints
 from bridge.agent.model import Block, Listener, Model, Reply, Request
 from bridge.agent.tool import Tool, ToolFailed, result_block
 from bridge.clock import Clock, stamp
@@ -137,6 +139,7 @@ class Turn:
             tools_allowed=self._calls <= self._limits.calls_max,
         )
         reply = await self._model.stream(request, self._listener)
+        failpoints.hit("after_llm")
         message = _to_message(reply)
         silent = message.stop_reason == "end_turn" and _text_of(message).strip() in ("", EMPTY)
         if silent and not self._asked_for_text:
@@ -171,6 +174,7 @@ class Turn:
             return results, outcome
 
         results, outcome = await self._store.write(step, durable=self._durable(message))
+        failpoints.hit("after_step")
         self._unsaved = []
         self._history.append(message)
         if results is not None:
@@ -221,7 +225,12 @@ class Turn:
         """One tool call, once: what was done before a crash is not done again."""
         key = {"conversation": self._conversation, "id": use["id"]}
         tool = self._tools.get(use["name"])
-        known = await self._store.read(lambda tx: tx.one("tool_call", **key))
+
+        def look(tx: Tx) -> Row | None:
+            self._guard(tx)  # whoever was frozen and has lost the job touches nothing more
+            return tx.one("tool_call", **key)
+
+        known = await self._store.read(look)
         if known is not None and known["state"] == "done":
             return dict(json.loads(known["result"]))
         if tool is None:
@@ -240,7 +249,9 @@ class Turn:
             if tool.repeat == "once":
                 await self._store.write(start)
             assert tool.run is not None
-            block = result_block(use["id"], clean_text(await tool.run(given)))
+            text = clean_text(await tool.run(given))
+            failpoints.hit("in_tool")
+            block = result_block(use["id"], text)
         except ToolFailed as error:
             block = result_block(use["id"], clean_text(str(error)), is_error=True)
         await self._tool_done(key, use, block)

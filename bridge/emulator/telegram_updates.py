@@ -64,7 +64,7 @@ class UpdateQueue:
         """Queue an update as it is; one without `update_id` gets the next, first in the object."""
         if "update_id" not in update:
             update = {"update_id": self._next_id, **update}
-        self._next_id = max(self._next_id, int(update["update_id"])) + 1
+        self._next_id = max(self._next_id, int(update["update_id"]) + 1)
         self._pending.append(update)
         self._end_poll("update")
 

@@ -5,7 +5,7 @@ INSERT INTO jobs (chat_id, prompt, status, created_at, title, kind, data, priori
                   max_attempts, thread_id, user_id, acknowledgement, request_message_id,
                   unique_key, source, if_parent_fails, parent_id, timeout_s, expires_at,
                   schedule_id, turn)
-VALUES (:chat_id, :prompt, :status, :now, :title, :kind, :data, :priority, :run_at,
+VALUES (:chat_id, :prompt, :status, :created_at, :title, :kind, :data, :priority, :run_at,
         :max_attempts, :thread_id, :user_id, :acknowledgement, :request_message_id,
         :unique_key, :source, :if_parent_fails, :parent_id, :timeout_s, :expires_at,
         :schedule_id,
@@ -16,7 +16,6 @@ VALUES (:chat_id, :prompt, :status, :now, :title, :kind, :data, :priority, :run_
                      WHERE status = 'pending' AND priority = :priority
                        AND turn > coalesce((SELECT turn FROM turns WHERE priority = :priority), -1)),
                    (SELECT turn + 1 FROM turns WHERE priority = :priority), 0)) END)
-RETURNING *
 
 -- name: job
 -- One job; with a chat_id only if it belongs to that chat.

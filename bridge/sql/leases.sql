@@ -89,7 +89,6 @@ UPDATE jobs SET progress = coalesce(:percent, progress), step = :step
 UPDATE jobs SET status = 'done', result = :result, progress = 100, error = NULL,
                 completed_at = :now, lease_until = NULL
  WHERE id = :id AND worker_id = :worker_id AND attempt = :attempt AND status = 'running'
-RETURNING *
 
 -- name: fail_job
 -- An attempt failed: again at run_at, or for good. Fenced.

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from telegram import Update
 
+from bridge import failpoints
 from bridge.clock import Clock, stamp
 from bridge.errors import KittError, TryLater
 from bridge.store import Store, Tx
@@ -114,6 +115,7 @@ class Inbox:
         Handling begins while the disk is still busy: what it writes is queued behind this commit,
         and Telegram hears of it only with the next request.
         """
+        failpoints.hit("before_inbox")
         rows = {int(update["update_id"]): json.dumps(update) for update in updates}
         bad: set[int] = set()
 
@@ -134,6 +136,7 @@ class Inbox:
         while True:
             try:
                 await self._store.write(insert)
+                failpoints.hit("after_inbox")
                 return
             except TryLater as error:
                 if self._clock.monotonic() - started > STORE_PATIENCE_S:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from bridge import failpoints
 from bridge.agent.tool import ToolFailed
 from bridge.clock import Clock, moment, stamp
 from bridge.deliveries import from_row, owe
@@ -165,7 +166,9 @@ class Outbox:
             if doubtful:  # ask something harmless first: copies are not made while nothing answers
                 await self._api.typing(delivery.chat_id, delivery.thread_id)
             state.copies += 1
+            failpoints.hit("before_send")
             message_id = await self._send_part(delivery, part, doubtful=doubtful)
+            failpoints.hit("after_send")
         except Flooded as error:
             self._budget.flooded(delivery.chat_id, error.retry_after_s)
             await self._waits(delivery, str(error))

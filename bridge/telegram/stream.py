@@ -11,6 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from bridge import failpoints
 from bridge.clock import Clock
 from bridge.errors import KittError
 from bridge.telegram.api import Api, Buttons, Flooded
@@ -138,6 +139,7 @@ class Stream:
                         thread_id=self._thread_id,
                         buttons=self._buttons,
                     )
+                    failpoints.hit("after_first_words")
                     if self.on_shown is not None:
                         await self.on_shown(self.message_id)
                 finally:
@@ -150,5 +152,6 @@ class Stream:
                     entities=entities,
                     buttons=self._buttons,
                 )
+            failpoints.hit("while_streaming")
         except Flooded as error:
             self._budget.flooded(self._chat_id, error.retry_after_s)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from bridge import failpoints
 from bridge.agent.tool import Input, Tool, ToolFailed
 from bridge.conversation import without_tags
 from bridge.errors import JobNotFound, JobRefused
@@ -141,7 +142,9 @@ def start_job(
         priority=priority,
         source=f"{origin.source}:{ordinal}",
     )
-    return queue.insert(tx, new)
+    job = queue.insert(tx, new)
+    failpoints.hit("after_enqueue")
+    return job
 
 
 def active_jobs(tx: Tx, chat_id: str) -> list[Job]:
