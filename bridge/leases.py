@@ -67,9 +67,11 @@ class Leases:
         belongs to others or to a chat that runs enough already stays where it is.
         """
         who = Claimant(worker_id=claimant) if isinstance(claimant, str) else claimant
-        if not await self.store.read(lambda tx: tx.value("claimable", now=self._now())):
-            return None
-        return await self.store.write(lambda tx: self.claim_in(tx, who), durable=False)
+        return await self.store.write_if(
+            lambda tx: bool(tx.value("claimable", now=self._now())),
+            lambda tx: self.claim_in(tx, who),
+            durable=False,
+        )
 
     def claim_in(self, tx: Tx, who: Claimant) -> Job | None:
         """`claim` inside the caller's transaction."""
@@ -276,7 +278,7 @@ class Leases:
         def look(tx: Tx) -> bool:
             return bool(orphans(tx) or tx.all("stranded"))
 
-        return await self.store.write(take_back) if await self.store.read(look) else []
+        return await self.store.write_if(look, take_back) or []
 
     async def register(
         self, claimant: Claimant, *, pid: int, host: str, state: str = "idle"

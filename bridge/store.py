@@ -12,12 +12,10 @@ Statements live in sql/, by name; no other module holds SQL.
 import asyncio
 import fcntl
 import os
-import re
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from functools import cache, partial
-from importlib import resources
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
@@ -26,6 +24,7 @@ import aiosqlite
 from bridge import failpoints
 from bridge.errors import NewerSchema
 from bridge.migrate import migrate, migrations, version_of
+from bridge.statements import statements as statements
 from bridge.store_errors import say_who_writes, translated
 from bridge.wake import Wake
 
@@ -156,11 +155,20 @@ class Store:
         transaction, a killed process never does. An exception in `fn` rolls everything back.
         Raises: NewerSchema, before anything is written, when the database was upgraded.
         """
+        return await self._writing(self._transaction, fn, durable)
+
+    async def write_if(
+        self, look: Callable[[Tx], bool], fn: Callable[[Tx], T], *, durable: bool = True
+    ) -> T | None:
+        """`write` if `look` says so, else None; a look that says no locks nothing."""
+        return await self._writing(self._look_first, look, fn, durable)
+
+    async def _writing(self, call: Callable[..., T], *values: Any) -> T:
         assert self._writer is not None
         slow = self._loop.call_later(SLOW_WRITE_S, self._say_who_writes)
         try:
             with translated(self.path):
-                return await _in_thread(self._writer, self._transaction, fn, durable)
+                return await _in_thread(self._writer, call, *values)
         finally:
             slow.cancel()
 
@@ -215,6 +223,13 @@ class Store:
         assert self._reader is not None
         with translated(target):
             await _in_thread(self._reader, self._copy_to, target)
+
+    def _look_first(
+        self, look: Callable[[Tx], bool], fn: Callable[[Tx], T], durable: bool
+    ) -> T | None:
+        assert self._writer is not None
+        may = look(Tx(self._writer._conn, self._sql))
+        return self._transaction(fn, durable) if may else None
 
     def _transaction(self, fn: Callable[[Tx], T], durable: bool) -> T:
         assert self._writer is not None
@@ -343,20 +358,6 @@ class Store:
             connection.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES}")
         finally:
             fcntl.flock(self._gate_fd, fcntl.LOCK_UN)
-
-
-@cache
-def statements() -> dict[str, str]:
-    """Every named statement of sql/: `-- name: claim_job`, a line of prose, the statement."""
-    found: dict[str, str] = {}
-    for item in (resources.files("bridge") / "sql").iterdir():
-        if not item.name.endswith(".sql"):
-            continue
-        parts = re.split(r"^-- name: (\w+)\s*$", item.read_text(encoding="utf-8"), flags=re.M)
-        for name, body in zip(parts[1::2], parts[2::2], strict=True):
-            assert name not in found, f"two statements are named {name}"
-            found[name] = body.strip()
-    return found
 
 
 def _as_text(data: bytes) -> str:

@@ -24,7 +24,8 @@ RINGS: Final[dict[str, int]] = {
     **dict.fromkeys(("__init__", "errors", "models", "settings", "clock", "timing"), 0),
     "failpoints": 0,
     **dict.fromkeys(
-        ("wake", "store", "deliveries", "conversation", "record", "leases", "queue"), 1
+        ("wake", "statements", "store", "deliveries", "conversation", "record", "leases", "queue"),
+        1,
     ),
     **dict.fromkeys(("people", "profile", "logs", "breaker", "alerts", "schedules"), 1),
     **dict.fromkeys(("alert_box", "migrate", "store_errors", "retention"), 1),

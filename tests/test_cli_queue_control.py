@@ -165,7 +165,7 @@ def test_batch_that_cannot_be_read_is_said_so(terminal: Terminal) -> None:
 def test_words_no_database_can_keep_do_no_harm_in_a_batch(terminal: Terminal) -> None:
     half = "\ud83e"
 
-    batch(terminal, {name: half for name in ("prompt", "title", "chat", "kind", "data", "key")})
+    batch(terminal, dict.fromkeys(("prompt", "title", "chat", "kind", "data", "key"), half))
 
     (job,) = jobs(terminal)
     assert (job["prompt"], job["unique_key"], job["data"]) == ("?", "?", '"?"')

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fakes import FakeClock, a_job, claimed, everything, shell
+from fakes import FakeClock, OpenStore, a_job, claimed, everything, shell
 from waiting import until
 
 from bridge.errors import LeaseLost
@@ -95,14 +95,17 @@ async def test_idle_worker_writes_nothing(queue: Queue, clock: FakeClock) -> Non
     onlooker.close()
 
 
-async def test_idle_worker_waits_for_no_writer(queue: Queue, clock: FakeClock) -> None:
+async def test_idle_worker_waits_for_no_writer(
+    queue: Queue, clock: FakeClock, open_store: OpenStore
+) -> None:
+    other = await open_store()
     inside, go_on = threading.Event(), threading.Event()
 
     def write_slowly(tx: Tx) -> None:
         inside.set()
         assert go_on.wait(10)
 
-    writing = asyncio.create_task(queue.store.write(write_slowly))
+    writing = asyncio.create_task(other.write(write_slowly))
     await until(inside.is_set)
 
     async with asyncio.timeout(5):

@@ -1,7 +1,7 @@
 """What people can do with jobs beside adding them: many at once, trees, later, too late, answers.
 
 As in test_queue_contract.py, a check that takes a queue and a clock and nothing else is run by
-test_queue_mutants.py against broken queues too.
+test_queue_mutants_control.py against broken queues too.
 """
 
 import json
@@ -821,7 +821,7 @@ async def test_predecessor_in_a_slot_is_gone_when_its_successor_comes(
 
 
 @settings(
-    max_examples=60,
+    max_examples=30,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

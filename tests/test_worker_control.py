@@ -1,4 +1,4 @@
-"""A worker and what steers it: its row in `workers`, kinds, limits of time, questions, a busy loop."""
+"""A worker and what steers it: its row in `workers`, kinds, time limits, questions, a busy loop."""
 
 import asyncio
 import json

@@ -239,7 +239,8 @@ async def test_job_of_another_chat_or_of_nobody_does_not_exist(
     assert job.id == 1
 
     with pytest.raises(ToolFailed, match=f"There is no job {job_id}."):
-        await call(queue, name, job_id=job_id, **({"answer": "Blue"} if "answer" in name else {}))
+        given = {"job_id": job_id, "answer": "Blue"} if name == "answer_job" else {"job_id": job_id}
+        await call(queue, name, None, **given)
 
     assert await queue.get(1) == job
 
