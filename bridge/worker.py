@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from bridge import failpoints
 from bridge.agent.loop import Limits, Outcome, Turn
 from bridge.agent.model import Model, server_tools
 from bridge.agent.tool import Tool
@@ -268,7 +269,9 @@ class Worker:
         job = running.job
         log.info("Job %d, attempt %d", job.id, job.attempt)  # never what it is about
         try:
+            failpoints.hit("after_claim")
             await self._attempt(running)
+            failpoints.hit("after_finish")
             self._provider_waits.pop(job.id, None)
             return True
         except LeaseLost as error:

@@ -463,6 +463,7 @@ class QueueMachine(RuleBasedStateMachine):
         """It hangs for so long that the other takes its jobs back, then goes on unaware."""
         self.clock.advance(LEASE_S + 1)
         self.rescue(1 - worker)
+        self.status_moves_only_along_the_arrows()  # the claim may make a second step
         self.claim(worker)
 
     def restart(self, worker: int) -> None:

@@ -248,7 +248,7 @@ async def test_frozen_worker_that_comes_back_can_do_nothing_to_its_old_job(
     kitt.telegram.send(1, PELICANS)
     await kitt.froze(zombie)
     assert calls(kitt) == asked
-    heir = {"do": "sleep", "nth": 1, "seconds": 2.5}  # it holds the job and has done nothing yet
+    heir = {"do": "sleep", "nth": 1, "seconds": 1.5}  # it holds the job and has done nothing yet
     await kitt.start("worker-2", after_claim=heir)
     await until(lambda: events(kitt)[-2:] == ["rescued", "claimed"], 20 * LEASE_S)
     before = kitt.sql("SELECT * FROM messages")
