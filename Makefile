@@ -25,7 +25,7 @@ install: $(VENV)/.run ## what `kitt up` needs, into .venv
 demo: $(VENV)/.demo ## the whole story with no key, no token, no network
 	@$(BIN)/kitt demo $(ARGS)
 test: $(VENV)/.dev ## all tests
-	@$(BIN)/python -m pytest -q $(ARGS)
+	@$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist worksteal $(ARGS)
 check: $(VENV)/.dev ## format, lint, types
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .

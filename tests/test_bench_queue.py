@@ -30,6 +30,8 @@ def connection_of(peer: Any) -> Any:
     """The connection a peer writes with."""
     if hasattr(peer, "_storage"):
         return peer._storage.conn
+    if hasattr(peer, "_app"):
+        return peer._app.storage.conn
     if hasattr(peer, "_connection"):
         return peer._connection
     return getattr(peer._queue, "conn", None) or peer._queue._putter
@@ -46,6 +48,9 @@ async def test_a_peer_hands_out_each_job_once_and_finishes_it(name: str, tmp_pat
     elif name == "litequeue":
         done = peer._queue.conn.execute("SELECT status, count(*) FROM Queue GROUP BY status")
         assert [tuple(row) for row in done.fetchall()] == [(2, 4)]
+    elif name == "Huey":
+        storage = peer._app.storage
+        assert (storage.queue_size(), storage.result_store_size()) == (0, 4)
     else:
         assert peer._storage.queue_size() == 0
     await peer.close()

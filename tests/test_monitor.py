@@ -578,12 +578,14 @@ class Screen:
         self.before = self.settings()
         self.sent = ""
         self._rest = b""
+        environ = {**os.environ, "TERM": "xterm-256color"}
         self.process = subprocess.Popen(
             [sys.executable, "-c", PROGRAM, str(path), str(every_s), "screen"],
             stdin=self._theirs,
             stdout=self._theirs,
             stderr=self._theirs,
-            env={**os.environ, "TERM": "xterm-256color"},
+            # whoever runs the tests may say how wide his own terminal is
+            env={k: v for k, v in environ.items() if k not in ("COLUMNS", "LINES")},
             start_new_session=True,
             preexec_fn=self._be_its_terminal,
         )

@@ -46,7 +46,7 @@ async def test_two_hundred_deaths_lose_nothing_and_do_nothing_twice() -> None:
             {"H4", "H5"}, broken(FENCE, UNFENCED), 25, 0.15, id="zombies are not fenced off"
         ),
         pytest.param(
-            {"H6"}, broken("SET status = 'sending', ", "SET "), 15, 0.0, id="sending is not noted"
+            {"H6"}, broken("SET status = 'sending', ", "SET "), 40, 0.0, id="sending is not noted"
         ),
         pytest.param(
             {"H1", "H2"},

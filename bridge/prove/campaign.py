@@ -71,7 +71,6 @@ class Campaign:
     freeze_chance: float = FREEZE_CHANCE
     telegram: TelegramEmulator = field(default_factory=TelegramEmulator)
     claude: ClaudeEmulator = field(default_factory=lambda: ClaudeEmulator(script=script()))
-    outside: int = 0
     dead: int = 0
     failed: Counter[str] = field(default_factory=Counter)  # programs that ended by themselves
     zombies: list[tuple[Process, float]] = field(default_factory=list)  # and when they froze
@@ -198,7 +197,6 @@ class Campaign:
 
     def _kill(self, process: Process) -> None:
         if not process.ended.done():
-            self.outside += 1
             process.signal(signal.SIGKILL)
 
     def _freeze(self, crew: Crew, database: sqlite3.Connection, chance: random.Random) -> None:

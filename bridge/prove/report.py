@@ -93,7 +93,7 @@ def judge(
     return Report(
         seed=campaign.seed,
         kills=campaign.dead,
-        killed_at={**dict(killed.most_common()), "from outside": campaign.outside},
+        killed_at={**dict(killed.most_common()), "from outside": campaign.dead - killed.total()},
         frozen=len(campaign.zombies),
         fenced=_fenced(campaign, events),
         messages=feed.messages,
