@@ -2,9 +2,9 @@
 
 Every one is used as its documentation says, at its fastest, one connection per process, rows of
 about 100 characters. Huey comes twice: as its users run it, with tasks whose results are kept,
-which is the work KITT does; and its bare storage, which forgets a job before it is worked on. `sync`
-is SQLite's own word, so that all promise the same to a power cut. The calls are coroutines only
-because KITT's are.
+which is the work KITT does; and its bare storage, which forgets a job before it is worked on.
+`sync` is SQLite's own word, so that all promise the same to a power cut. The calls are coroutines
+only because KITT's are.
 """
 
 import sqlite3

@@ -8,6 +8,7 @@ the result, the note in the chat's conversation, the jobs it unblocks, and the c
 
 import json
 import random
+import sqlite3
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -21,6 +22,7 @@ from bridge.store import Store, Tx
 
 WORKER_DIED: Final = "worker_died"
 EXPIRED: Final = "expired"
+IN_LINE: Final = ("claim_head", "claim_lane")
 EXPIRED_AT_ONCE_MAX: Final = 20  # a longer row of them must not keep others from the database
 STEP_CHARS_MAX: Final = 200
 
@@ -86,8 +88,12 @@ class Leases:
             "except_kinds": json.dumps(who.except_kinds),
             "chat_concurrency": self._chat_concurrency,
         }
+        jobs, alone = self._load(tx, who.worker_id)
+        if alone:
+            return None
+        ways = IN_LINE if jobs else ("claim_alone", *IN_LINE)
         for _ in range(EXPIRED_AT_ONCE_MAX):
-            row = tx.one("claim_head", **values) or tx.one("claim_lane", **values)
+            row = next(filter(None, (tx.one(way, **values) for way in ways)), None)
             if row is None:
                 return None
             job = Job.from_row(row)
@@ -260,20 +266,29 @@ class Leases:
         """
         slot = Claimant(worker_id=worker_id).slot
 
-        def orphans(tx: Tx) -> list[Job]:
-            rows = tx.all(
+        def orphans(tx: Tx) -> list[sqlite3.Row]:
+            return tx.all(
                 "orphans",
                 monotonic=self.clock.monotonic(),
                 boot_id=self.clock.boot_id,
                 slot=slot,
                 worker_id=worker_id,
             )
-            return [Job.from_row(row) for row in rows]
 
         def take_back(tx: Tx) -> list[Job]:
             for row in tx.all("stranded"):
                 self._unstrand(tx, row["id"], in_vain=bool(row["in_vain"]))
-            return [rescued for job in orphans(tx) if (rescued := self._rescue(tx, job))]
+            rows = orphans(tx)
+            loads = {row["worker_id"]: self._load(tx, row["worker_id"])[0] for row in rows}
+            return [
+                self._rescue(
+                    tx,
+                    Job.from_row(row),
+                    same_boot=row["boot_id"] == self.clock.boot_id,
+                    was_alone=loads[row["worker_id"]] <= 1,
+                )
+                for row in rows
+            ]
 
         def look(tx: Tx) -> bool:
             return bool(orphans(tx) or tx.all("stranded"))
@@ -315,8 +330,20 @@ class Leases:
         if row is not None:
             record.ended(tx, Job.from_row(row), text="", delivery=None, now=now)
 
-    def _rescue(self, tx: Tx, job: Job) -> Job | None:
-        dead = job.failures + 1 >= job.max_attempts
+    def _load(self, tx: Tx, worker_id: str | None) -> tuple[int, bool]:
+        """How many jobs a worker runs, and whether one of them is to run alone."""
+        row = tx.one("load", worker_id=worker_id)
+        assert row is not None
+        return row["jobs"], bool(row["alone"])
+
+    def _rescue(self, tx: Tx, job: Job, *, same_boot: bool, was_alone: bool) -> Job:
+        """Take a job back from a worker that is gone.
+
+        It counts as a failure only if the job ran alone there: of several, nobody knows which one
+        killed the worker, so each runs alone next time. A reboot is no job's fault.
+        """
+        blamed = same_boot and was_alone
+        dead = blamed and job.failures + 1 >= job.max_attempts
         now = self._now()
         row = tx.one(
             "rescue_job",
@@ -325,9 +352,10 @@ class Leases:
             status=JobStatus.FAILED if dead else JobStatus.PENDING,
             error=WORKER_DIED,
             completed_at=now if dead else None,
+            blamed=blamed,
+            alone=same_boot,
         )
-        if row is None:
-            return None
+        assert row is not None  # it was running a moment ago, in this transaction
         rescued = Job.from_row(row)
         record.note(tx, rescued, "rescued", job.worker_id or "", level="warning", now=now)
         if dead:

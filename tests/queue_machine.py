@@ -60,6 +60,7 @@ class Expected:
     status: JobStatus
     chat: str = "7"
     turn: int | None = None
+    alone: bool = False
     runs_anyway: bool = False
     priority: int = 0
     max_attempts: int = 3
@@ -165,6 +166,7 @@ class QueueMachine(RuleBasedStateMachine):
             other
             for n, other in self.jobs.items()
             if n != job_id and other.status is PENDING and other.priority == job.priority
+            if not other.alone
         ]
         own = [other.turn or 0 for other in line if other.chat == job.chat]
         last = self.turns.get(job.priority, -1)
@@ -342,15 +344,19 @@ class QueueMachine(RuleBasedStateMachine):
         for _, job_id in sorted(due):
             self.line_up(job_id)
         running = Counter(job.chat for job in self.jobs.values() if job.status is RUNNING)
+        beside = self.load(self.workers[worker])
         order = sorted(
-            (-job.priority, job.turn, job_id)
+            (not job.alone, -job.priority, job.turn, job_id)
             for job_id, job in self.jobs.items()
             if job.status is PENDING and running[job.chat] < CHAT_CONCURRENCY
+            if not (job.alone and beside)
         )
+        if any(job.alone for job in beside):
+            order = []
 
         taken = self.run(self.queue.claim(self.workers[worker]))
 
-        assert (taken and taken.id) == (order[0][2] if order else None)
+        assert (taken and taken.id) == (order[0][3] if order else None)
         if taken is None:
             return
         self.jobs[taken.id] = replace(
@@ -364,6 +370,14 @@ class QueueMachine(RuleBasedStateMachine):
         mine = self.jobs[taken.id]
         self.turns[mine.priority] = max(self.turns.get(mine.priority, -1), mine.turn or 0)
         self.claims.append(taken)
+
+    def load(self, worker_id: str | None) -> list[Expected]:
+        """What a worker runs, dead or alive."""
+        return [
+            job
+            for job in self.jobs.values()
+            if job.status is RUNNING and job.worker_id == worker_id
+        ]
 
     def heartbeat(self, worker: int) -> None:
         me = self.workers[worker]
@@ -429,14 +443,18 @@ class QueueMachine(RuleBasedStateMachine):
             )
         ]
 
+        crowded = {job_id for job_id in orphans if len(self.load(self.jobs[job_id].worker_id)) > 1}
         assert {job.id for job in self.run(self.queue.rescue(me))} == set(orphans)
         self.go_on_without_parents_ended_by_hand()
         for job_id in orphans:
             job = self.jobs[job_id]
-            job.failures += 1
+            here = job.boot_id == self.clock.boot_id
+            blamed = here and job_id not in crowded
+            job.failures += blamed
+            job.alone = job.alone or here
             job.worker_id = None
             self.line_up(job_id)
-            if job.failures >= job.max_attempts:
+            if blamed and job.failures >= job.max_attempts:
                 self.end(job_id, FAILED)
 
     # --- time and accidents -----------------------------------------------------------------------

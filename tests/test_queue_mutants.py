@@ -86,7 +86,14 @@ MUTANTS: Final = [
         "worker_id = NULL, failures = failures + 1,",
         ends.test_drained_job_is_pending_again_and_counts_no_failure,
     ),
-    Mutant("claim keeps the attempt", "claim_head", "attempt + 1", "attempt", next_attempt),
+    Mutant(
+        "claim keeps the attempt",
+        "claim_head",
+        "attempt + 1",
+        "attempt",
+        contract.test_claim_raises_the_attempt_and_keeps_the_first_start,
+    ),
+    Mutant("a second try keeps the attempt", "claim_alone", "attempt + 1", "attempt", next_attempt),
     Mutant(
         "claim ignores the priority",
         "claim_head",
@@ -146,8 +153,8 @@ MUTANTS: Final = [
     Mutant(
         "a rescue counts no failure",
         "rescue_job",
-        "failures = failures + 1",
-        "failures = failures",
+        "failures + :blamed",
+        "failures",
         contract.test_job_whose_worker_died_too_often_fails_and_its_user_is_told,
     ),
     Mutant(

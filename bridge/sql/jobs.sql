@@ -11,9 +11,10 @@ VALUES (:chat_id, :prompt, :status, :created_at, :title, :kind, :data, :priority
         :schedule_id,
         CASE WHEN :status = 'pending' THEN max(
           coalesce((SELECT max(turn) + 1 FROM jobs INDEXED BY jobs_line
-                     WHERE status = 'pending' AND chat_id = :chat_id AND priority = :priority), 0),
+                     WHERE status = 'pending' AND alone = 0
+                       AND chat_id = :chat_id AND priority = :priority), 0),
           coalesce((SELECT min(turn) FROM jobs INDEXED BY jobs_pending
-                     WHERE status = 'pending' AND priority = :priority
+                     WHERE status = 'pending' AND alone = 0 AND priority = :priority
                        AND turn > coalesce((SELECT turn FROM turns WHERE priority = :priority), -1)),
                    (SELECT turn + 1 FROM turns WHERE priority = :priority), 0)) END)
 

@@ -19,7 +19,8 @@ UPDATE jobs
    SET status = 'running', worker_id = :worker_id, lease_until = :lease_until, boot_id = :boot_id,
        attempt = attempt + 1, started_at = coalesce(started_at, :now)
  WHERE id = (SELECT id FROM (SELECT id, kind, chat_id FROM jobs INDEXED BY jobs_pending
-                              WHERE status = 'pending' ORDER BY priority DESC, turn, id LIMIT 1)
+                              WHERE status = 'pending' AND alone = 0
+                              ORDER BY priority DESC, turn, id LIMIT 1)
                          AS head
               WHERE NOT EXISTS (SELECT 1 FROM queues WHERE kind IN ('*', head.kind))
                 AND NOT EXISTS (SELECT 1 FROM breakers
@@ -37,15 +38,17 @@ RETURNING *
 -- and chat, however many jobs they have.
 WITH RECURSIVE heads(id, kind, chat_id, priority, turn) AS (
   SELECT * FROM (SELECT id, kind, chat_id, priority, turn FROM jobs INDEXED BY jobs_lanes
-                  WHERE status = 'pending' ORDER BY kind, chat_id, priority DESC, turn, id LIMIT 1)
+                  WHERE status = 'pending' AND alone = 0
+                  ORDER BY kind, chat_id, priority DESC, turn, id LIMIT 1)
   UNION ALL
   SELECT next.id, next.kind, next.chat_id, next.priority, next.turn
     FROM heads JOIN jobs AS next ON next.id = coalesce(
            (SELECT id FROM jobs INDEXED BY jobs_lanes
-             WHERE status = 'pending' AND kind = heads.kind AND chat_id > heads.chat_id
+             WHERE status = 'pending' AND alone = 0
+               AND kind = heads.kind AND chat_id > heads.chat_id
              ORDER BY chat_id, priority DESC, turn, id LIMIT 1),
            (SELECT id FROM jobs INDEXED BY jobs_lanes
-             WHERE status = 'pending' AND kind > heads.kind
+             WHERE status = 'pending' AND alone = 0 AND kind > heads.kind
              ORDER BY kind, chat_id, priority DESC, turn, id LIMIT 1))
 )
 UPDATE jobs
@@ -63,6 +66,30 @@ UPDATE jobs
                     < :chat_concurrency
               ORDER BY priority DESC, turn, id LIMIT 1)
 RETURNING *
+
+-- name: claim_alone
+-- A job that may have killed a worker, for a worker that does nothing else.
+UPDATE jobs
+   SET status = 'running', worker_id = :worker_id, lease_until = :lease_until, boot_id = :boot_id,
+       attempt = attempt + 1, started_at = coalesce(started_at, :now)
+ WHERE id = (SELECT id FROM jobs AS head INDEXED BY jobs_alone
+              WHERE status = 'pending' AND alone <> 0
+                AND NOT EXISTS (SELECT 1 FROM queues WHERE kind IN ('*', head.kind))
+                AND NOT EXISTS (SELECT 1 FROM breakers
+                                 WHERE open_until > :now AND kind IN ('*', head.kind))
+                AND (:kinds = '[]' OR head.kind IN (SELECT value FROM json_each(:kinds)))
+                AND (:except_kinds = '[]'
+                     OR head.kind NOT IN (SELECT value FROM json_each(:except_kinds)))
+                AND (SELECT count(*) FROM jobs AS other INDEXED BY jobs_running
+                      WHERE other.status = 'running' AND other.chat_id = head.chat_id)
+                    < :chat_concurrency
+              ORDER BY priority DESC, turn, id LIMIT 1)
+RETURNING *
+
+-- name: load
+-- What a worker does now: how many jobs, and is one of them to run alone?
+SELECT count(*) AS jobs, coalesce(max(alone), 0) AS alone FROM jobs
+ WHERE status = 'running' AND worker_id = :worker_id
 
 -- name: heartbeat
 -- Extend the lease of everything this worker still holds.
@@ -111,10 +138,10 @@ SELECT * FROM jobs
        OR (substr(worker_id, 1, length(:slot) + 1) = :slot || ':' AND worker_id <> :worker_id))
 
 -- name: rescue_job
--- Take a job back from a dead worker; the attempt counts as a failure.
-UPDATE jobs SET status = :status, failures = failures + 1, rescues = rescues + 1,
-                 worker_id = NULL, lease_until = NULL,
-                error = :error, completed_at = :completed_at
+-- Take a job back from a dead worker. It is blamed if it ran alone, and else runs alone next time.
+UPDATE jobs SET status = :status, failures = failures + :blamed, rescues = rescues + 1,
+                alone = max(alone, :alone), worker_id = NULL, lease_until = NULL, error = :error,
+                completed_at = :completed_at
  WHERE id = :id AND attempt = :attempt AND status = 'running'
 RETURNING *
 

@@ -70,6 +70,7 @@ class Outbox:
         self.held: set[str] = set()  # chats whose person has blocked the bot
         self._owed = asyncio.Event()
         self._owed.set()
+        self._draining = False
 
     def notice(self) -> None:
         """Something may be owed."""
@@ -77,6 +78,8 @@ class Outbox:
 
     def owed(self, chat_id: str) -> None:
         """Something is owed to this chat: the short way, for an answer someone waits for."""
+        if self._draining:
+            return  # a lane of now would outlive the connections it needs
         if chat_id not in self._lanes:
             self._lanes[chat_id] = asyncio.create_task(self._lane(chat_id))
         else:
@@ -93,7 +96,8 @@ class Outbox:
                     self.owed(row["chat_id"])
 
     async def drain(self, timeout_s: float) -> None:
-        """Give the lanes some seconds; what is left stays owed."""
+        """Give the lanes some seconds, and start no other; what is left stays owed."""
+        self._draining = True
         if self._lanes:
             _, late = await asyncio.wait(self._lanes.values(), timeout=timeout_s)
             for task in late:

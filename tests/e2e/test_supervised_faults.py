@@ -158,12 +158,12 @@ async def test_after_a_reboot_every_running_job_is_taken_back_at_once(kitt: Stac
     assert time.monotonic() - started < 10
     await kitt.said(1, "There are 42 pelicans.")
     await kitt.settled()
-    assert facts(kitt) == [("done", 2, 1)]
+    assert facts(kitt) == [("done", 2, 0)]
     check(kitt)
 
 
 async def test_a_job_that_kills_its_worker_is_set_aside_and_stops_no_other(tmp_path: Path) -> None:
-    async with running(tmp_path, chats=2, workers=2, concurrency=1) as kitt:
+    async with running(tmp_path, chats=2, workers=2, concurrency=4) as kitt:
 
         def poison(request: Request) -> Reply | None:
             if not request.is_worker or "poison" not in request.first_user_text:
@@ -182,7 +182,8 @@ async def test_a_job_that_kills_its_worker_is_set_aside_and_stops_no_other(tmp_p
         for number in range(6):
             await kitt.said(2, f"result {number}")
         await kitt.settled()
-        assert Counter(facts(kitt)) == {("failed", 3, 3): 1, ("done", 1, 0): 6}
+        ends = Counter((job["status"], job["failures"]) for job in kitt.jobs())
+        assert ends == {("failed", 3): 1, ("done", 0): 6}  # those that ran beside it are not blamed
         told = [message.text for message in kitt.telegram.messages(1) if message.from_bot]
         assert len([text for text in told if text.startswith("❌ #1 failed (")]) == 1
         await until(lambda: set(states(kitt).values()) == {"RUNNING"})

@@ -210,3 +210,15 @@ async def test_an_outbox_with_nothing_owed_writes_nothing(desk: Desk) -> None:
     await desk.over()
 
     assert await desk.store.data_version() == before
+
+
+async def test_what_is_owed_after_the_end_has_begun_stays_owed(desk: Desk) -> None:
+    await desk.start()
+    await desk.outbox.drain(1.0)
+
+    await desk.tell("Too late")
+    desk.outbox.owed(str(CHAT))
+    await desk.outbox.drain(0.1)
+
+    assert [row["status"] for row in desk.rows()] == ["ready"]
+    assert desk.texts() == []

@@ -9,6 +9,7 @@ ALTER TABLE jobs ADD COLUMN if_parent_fails TEXT NOT NULL DEFAULT 'cancel'
 ALTER TABLE jobs ADD COLUMN timeout_s REAL;           -- one attempt may take this long; NULL = 2 h
 ALTER TABLE jobs ADD COLUMN expires_at TEXT;          -- not started by then: never; NULL = no limit
 ALTER TABLE jobs ADD COLUMN rescues INTEGER NOT NULL DEFAULT 0;  -- taken back from a dead worker
+ALTER TABLE jobs ADD COLUMN alone INTEGER NOT NULL DEFAULT 0;    -- runs with no other beside it
 ALTER TABLE jobs ADD COLUMN question TEXT;            -- what a waiting job asked its user
 ALTER TABLE jobs ADD COLUMN answer TEXT;
 ALTER TABLE jobs ADD COLUMN schedule_id INTEGER;      -- the schedule that made it
@@ -21,11 +22,15 @@ UPDATE job_events SET step = message, message = '' WHERE event = 'progress';
 
 DROP INDEX jobs_pending;
 UPDATE jobs SET turn = id WHERE status = 'pending';
-CREATE INDEX jobs_pending ON jobs (priority DESC, turn, id) WHERE status = 'pending';
+CREATE INDEX jobs_pending ON jobs (priority DESC, turn, id)
+  WHERE status = 'pending' AND alone = 0;
 -- The first job of each kind and chat, for when the head of the line may not be claimed.
-CREATE INDEX jobs_lanes ON jobs (kind, chat_id, priority DESC, turn, id) WHERE status = 'pending';
+CREATE INDEX jobs_lanes ON jobs (kind, chat_id, priority DESC, turn, id)
+  WHERE status = 'pending' AND alone = 0;
 -- The last turn a chat has taken.
-CREATE INDEX jobs_line ON jobs (chat_id, priority, turn) WHERE status = 'pending';
+CREATE INDEX jobs_line ON jobs (chat_id, priority, turn) WHERE status = 'pending' AND alone = 0;
+-- Jobs that may have killed a worker: each runs alone, so that it is known which one does.
+CREATE INDEX jobs_alone ON jobs (priority DESC, turn, id) WHERE status = 'pending' AND alone <> 0;
 DROP INDEX jobs_running;
 CREATE INDEX jobs_running ON jobs (chat_id, worker_id) WHERE status = 'running';
 CREATE INDEX jobs_children ON jobs (parent_id) WHERE parent_id IS NOT NULL;
@@ -49,9 +54,10 @@ WHEN NEW.status = 'pending' AND NEW.turn IS NULL
 BEGIN
   UPDATE jobs SET turn = max(
     coalesce((SELECT max(turn) + 1 FROM jobs INDEXED BY jobs_line
-               WHERE status = 'pending' AND chat_id = NEW.chat_id AND priority = NEW.priority), 0),
+               WHERE status = 'pending' AND alone = 0
+                 AND chat_id = NEW.chat_id AND priority = NEW.priority), 0),
     coalesce((SELECT min(turn) FROM jobs INDEXED BY jobs_pending
-               WHERE status = 'pending' AND priority = NEW.priority
+               WHERE status = 'pending' AND alone = 0 AND priority = NEW.priority
                  AND turn > coalesce((SELECT turn FROM turns WHERE priority = NEW.priority), -1)),
              (SELECT turn + 1 FROM turns WHERE priority = NEW.priority), 0))
    WHERE id = NEW.id;
@@ -62,9 +68,10 @@ WHEN NEW.status = 'pending' AND NEW.turn IS NULL
 BEGIN
   UPDATE jobs SET turn = max(
     coalesce((SELECT max(turn) + 1 FROM jobs INDEXED BY jobs_line
-               WHERE status = 'pending' AND chat_id = NEW.chat_id AND priority = NEW.priority), 0),
+               WHERE status = 'pending' AND alone = 0
+                 AND chat_id = NEW.chat_id AND priority = NEW.priority), 0),
     coalesce((SELECT min(turn) FROM jobs INDEXED BY jobs_pending
-               WHERE status = 'pending' AND priority = NEW.priority
+               WHERE status = 'pending' AND alone = 0 AND priority = NEW.priority
                  AND turn > coalesce((SELECT turn FROM turns WHERE priority = NEW.priority), -1)),
              (SELECT turn + 1 FROM turns WHERE priority = NEW.priority), 0))
    WHERE id = NEW.id;

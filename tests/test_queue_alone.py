@@ -1,0 +1,125 @@
+"""Several jobs run in a worker that dies: each runs alone then, so that the right one is blamed."""
+
+from fakes import FakeClock, a_job, shell
+
+from bridge.leases import Claimant
+from bridge.models import Job, JobStatus, NewJob
+from bridge.queue import Queue
+
+A, B, C = "w1:1:a", "w2:2:b", "w1:3:c"  # C has the slot of A
+
+
+async def run_together(queue: Queue, *jobs: NewJob, worker_id: str = A) -> list[Job]:
+    """Jobs that one worker runs at the same time."""
+    for new in jobs:
+        await queue.add(new)
+    claimed = [await queue.claim(worker_id) for _ in jobs]
+    return [job for job in claimed if job is not None]
+
+
+async def claimed_id(queue: Queue, who: Claimant | str) -> int | None:
+    job = await queue.claim(who)
+    return None if job is None else job.id
+
+
+async def test_nobody_is_blamed_when_one_of_several_killed_the_worker(queue: Queue) -> None:
+    await run_together(queue, a_job(), a_job())
+
+    rescued = await queue.rescue(C)
+
+    assert [(job.id, job.failures, job.rescues) for job in rescued] == [(1, 0, 1), (2, 0, 1)]
+
+
+async def test_those_that_ran_together_run_alone_from_then_on(queue: Queue) -> None:
+    await run_together(queue, a_job(), a_job())
+    await queue.rescue(C)
+
+    assert [await claimed_id(queue, C) for _ in range(2)] == [1, None]
+    assert [await claimed_id(queue, B) for _ in range(2)] == [2, None]
+
+
+async def test_worker_with_a_job_that_runs_alone_takes_nothing_else(queue: Queue) -> None:
+    await run_together(queue, a_job())
+    await queue.rescue(C)
+    await queue.add(a_job())
+
+    assert [await claimed_id(queue, C) for _ in range(2)] == [1, None]
+    assert await claimed_id(queue, B) == 2
+
+
+async def test_worker_that_does_something_passes_such_a_job_by(queue: Queue) -> None:
+    await run_together(queue, a_job(), worker_id=B)
+    await run_together(queue, a_job())
+    await queue.rescue(C)
+    await queue.add(a_job())
+
+    assert [await claimed_id(queue, B) for _ in range(2)] == [3, None]
+    assert await claimed_id(queue, C) == 2
+
+
+async def test_empty_worker_takes_such_a_job_before_all_others(queue: Queue) -> None:
+    await run_together(queue, a_job())
+    await queue.rescue(C)
+    await queue.add(a_job(priority=9))
+
+    assert await claimed_id(queue, C) == 1
+
+
+async def test_most_urgent_of_such_jobs_is_first(queue: Queue) -> None:
+    await run_together(queue, a_job(priority=1), a_job(priority=5), a_job(priority=5))
+    await queue.rescue(C)
+
+    assert await claimed_id(queue, C) == 2
+
+
+async def test_job_that_kills_its_worker_alone_is_set_aside_and_its_companion_is_not(
+    queue: Queue,
+) -> None:
+    await run_together(queue, a_job(), a_job(prompt="poison"))
+    await queue.rescue(C)
+    innocent = await queue.claim(C)
+    assert innocent is not None
+    await queue.finish(innocent, "42")
+
+    for number in range(3):
+        assert await claimed_id(queue, f"w1:9:{number}") == 2
+        await queue.rescue(f"w1:9:{number}+")
+
+    poison = await queue.get(2)
+    assert (poison.status, poison.failures, poison.error) == (JobStatus.FAILED, 3, "worker_died")
+    assert (await queue.get(1)).status is JobStatus.DONE
+
+
+async def test_a_reboot_is_no_job_s_fault(queue: Queue, clock: FakeClock) -> None:
+    await run_together(queue, a_job())
+    clock.boot_id = "boot-2"
+    (rescued,) = await queue.rescue(B)
+    assert (rescued.failures, rescued.rescues) == (0, 1)
+
+    await queue.add(a_job())
+
+    assert [await claimed_id(queue, B) for _ in range(2)] == [1, 2]
+
+
+async def test_such_a_job_still_waits_for_a_worker_of_its_kind(queue: Queue) -> None:
+    await run_together(queue, a_job(kind="browser"))
+    await queue.rescue(C)
+
+    assert await claimed_id(queue, Claimant(worker_id=B, except_kinds=("browser",))) is None
+    assert await claimed_id(queue, Claimant(worker_id=B, kinds=("code",))) is None
+    await queue.pause("browser")
+    assert await claimed_id(queue, B) is None
+    await queue.resume("browser")
+    assert await claimed_id(queue, B) == 1
+
+
+async def test_such_a_job_keeps_no_newcomer_in_the_line_waiting(queue: Queue) -> None:
+    """It stands in a line of its own: the turns of the others are given as if it were not there."""
+    await run_together(queue, a_job(), a_job())
+    await queue.rescue(C)
+    await queue.add(a_job())
+    await queue.add(a_job(chat_id="8"))
+
+    turns = shell(queue.store.path, "SELECT id, turn FROM jobs WHERE alone = 0")
+
+    assert len({row["turn"] for row in turns}) == 1
