@@ -255,10 +255,8 @@ class Worker:
             if following is not None and in_order:
                 del self._running[job.id, job.attempt]
                 self._runs(following, task)
-            elif (
-                following is not None
-            ):  # it was claimed, or its commit failed: then this is nothing
-                await self._queue.give_back(following)
+            elif following is not None:
+                await self._queue.give_back(following)  # nothing, if its commit has failed
                 following = None
 
     async def _run_job(self, running: Running) -> bool:

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from disk import Disk
 from fakes import OpenStore, shell
 from waiting import until
 
@@ -81,22 +82,6 @@ async def test_connection_is_set_up_as_promised(store: Store) -> None:
     assert await store.write(lambda tx: pragma("foreign_keys")) == 1
     assert await store.write(lambda tx: pragma("busy_timeout")) == 10_000
     assert await store.write(lambda tx: pragma("journal_size_limit")) == WAL_BYTES
-
-
-class Disk:
-    """The real disk, watched: which file was waited for, and how long that takes."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.synced: list[str] = []
-        self.ready = threading.Event()
-        self.ready.set()
-        self._sync = os.fdatasync
-        monkeypatch.setattr(os, "fdatasync", self._watched)
-
-    def _watched(self, fd: int) -> None:
-        self.synced.append(str(Path(f"/proc/self/fd/{fd}").readlink()))
-        assert self.ready.wait(10)
-        self._sync(fd)
 
 
 async def test_promise_waits_for_the_disk(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

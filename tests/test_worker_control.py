@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sqlite3
 import threading
 import time
 from collections.abc import AsyncIterator
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from disk import Disk
 from fakes import a_job
 from transactions import watched
 from waiting import until
@@ -509,3 +511,54 @@ async def test_worker_that_lost_its_job_asks_nothing(shop: Shop) -> None:
     job = await shop.queue.get(1)
     assert (job.status, job.question) == (JobStatus.RUNNING, None)
     assert questions(shop) == 0
+
+
+# --- what is in the way ---------------------------------------------------------------------------
+
+
+async def test_job_claimed_with_an_end_is_given_back_when_the_worker_must_go(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.claude.order(Fault(hold="the answer"))
+    worker = await shop.worker(concurrency=1)
+    await shop.queue.add(quick(1))
+    await shop.asked(1)
+    await shop.queue.add(quick(2))
+    disk = Disk(monkeypatch)
+    disk.ready.clear()
+    shop.claude.release("the answer")
+    await shop.job_is(2, JobStatus.RUNNING)  # committed; the worker still waits for the disk
+
+    worker.drain()
+    worker.drain()
+    disk.ready.set()
+    await shop.ended(worker)
+
+    first, second = await shop.queue.get(1), await shop.queue.get(2)
+    assert (first.status, first.result) == (JobStatus.DONE, "result 1")
+    assert (second.status, second.failures) == (JobStatus.PENDING, 0)
+
+
+async def test_worker_goes_on_when_a_locked_database_is_free_again(
+    shop: Shop, caplog: pytest.LogCaptureFixture
+) -> None:
+    shop.claude.order(Fault(hold="the answer"))
+    await shop.worker(busy_timeout_s=0.05)
+    await shop.queue.add(quick(1))
+    await shop.asked(1)
+    lock = sqlite3.connect(shop.store.path, isolation_level=None)
+    lock.execute("BEGIN IMMEDIATE")
+
+    shop.advance(11)  # a heartbeat is due
+    await until(lambda: "is locked by another program" in caplog.text)
+    shop.claude.release("the answer")
+    await until(lambda: "The end of job 1 could not be written" in caplog.text)
+    lock.execute("ROLLBACK")
+    lock.close()
+
+    async def done() -> bool:
+        shop.advance(1)
+        return (await shop.queue.get(1)).status is JobStatus.DONE
+
+    await until(done, 10)
+    assert (await shop.queue.get(1)).failures == 0

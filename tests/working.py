@@ -50,11 +50,14 @@ class Shop:
         concurrency: int = 4,
         key: str = "",
         model: Model | None = None,
+        busy_timeout_s: float = 10.0,
         kinds: tuple[str, ...] = (),
         except_kinds: tuple[str, ...] = (),
     ) -> Worker:
         """A worker that runs, with connections of its own, as a process has them."""
-        store = await Store.open(self.store.path, self.store.path.parent / "run")
+        store = await Store.open(
+            self.store.path, self.store.path.parent / "run", busy_timeout_s=busy_timeout_s
+        )
         self.stores.append(store)
         model = model or AnthropicModel(key=key or self.claude.key, base_url=self.claude.base_url)
         self._models.append(model)

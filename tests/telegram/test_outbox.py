@@ -6,6 +6,8 @@ from fakes import shell
 from waiting import until
 
 from bridge import people
+from bridge.clock import stamp
+from bridge.deliveries import owe
 from bridge.emulator.telegram import TelegramEmulator
 from bridge.emulator.telegram_faults import Fault
 from bridge.telegram.compose import plain_part, text_parts
@@ -222,3 +224,49 @@ async def test_what_is_owed_after_the_end_has_begun_stays_owed(desk: Desk) -> No
 
     assert [row["status"] for row in desk.rows()] == ["ready"]
     assert desk.texts() == []
+
+
+async def test_what_may_have_arrived_three_times_waits_for_its_person(desk: Desk) -> None:
+    desk.telegram.order(Fault(method="sendMessage", drop="unanswered", times=9))
+    await desk.start()
+    await desk.tell("Hello")
+
+    await desk.over()
+
+    (row,) = desk.rows()
+    assert (row["status"], row["error"]) == ("held", "sent several times without an answer")
+    assert [call.method for call in desk.telegram.calls()].count("sendMessage") == 3
+    assert str(CHAT) in desk.outbox.held
+
+
+async def test_result_that_cannot_be_sent_is_said_to_be_there(desk: Desk) -> None:
+    await desk.store.write(
+        lambda tx: owe(
+            tx,
+            chat_id=str(CHAT),
+            thread_id=0,
+            kind="result",
+            payload={"job": 7, "parts": [{"do": "a dance"}]},
+            now=stamp(desk.clock.now()),
+        )
+    )
+    await desk.start()
+
+    await desk.in_time(desk.texts)
+
+    assert desk.texts() == ["Job 7 has ended: see /job 7."]
+    assert [row["status"] for row in desk.rows("kind = 'result'")] == ["failed"]
+
+
+async def test_what_tells_of_a_job_that_was_deleted_is_dropped(desk: Desk) -> None:
+    shell(
+        desk.path,
+        "INSERT INTO deliveries (chat_id, kind, payload, created_at) "
+        """VALUES ('7', 'result', '{"job": 99}', '2026-11-22 07:30:00.000')""",
+    )
+    await desk.start()
+
+    await desk.over()
+
+    (row,) = desk.rows()
+    assert (row["status"], row["error"]) == ("dropped", "nothing to send")
