@@ -39,7 +39,7 @@ BATCH_TYPES: Final[Mapping[str, type | tuple[type, ...]]] = {
 
 
 async def add(queue: Queue, arguments: argparse.Namespace) -> int:
-    """One job, or every line of a file; nothing is stored unless all of it fits."""
+    """One job, or every line of a file, a hundred a commit; a line that does not fit stops all."""
     chat = await queue.store.read(lambda tx: whose(tx, arguments))
     if arguments.batch is not None:
         return await _add_batch(queue, arguments, chat)
@@ -76,11 +76,14 @@ async def _add_batch(queue: Queue, arguments: argparse.Namespace, chat: str) -> 
                 raise JobRefused(f"{arguments.batch}, line {number}: {error}") from None
 
     await queue.store.read(read_and_check)
-    added: list[Job] = []
+    rows = []
     for start in range(0, len(jobs), IN_ONE_COMMIT):
-        added += await queue.add_many(jobs[start : start + IN_ONE_COMMIT])
-    rows = [{"id": job.id, "status": job.status} for job in added]
-    say(arguments, rows, "\n".join(str(job.id) for job in added))
+        added = await queue.add_many(jobs[start : start + IN_ONE_COMMIT])
+        rows += [{"id": job.id, "status": job.status} for job in added]
+        if not arguments.json:  # what is stored is said, also if the next hundred fails
+            say(arguments, None, "\n".join(str(job.id) for job in added))
+    if arguments.json:
+        say(arguments, rows, "")
     return 0
 
 

@@ -49,7 +49,7 @@ def whose(tx: Tx, arguments: argparse.Namespace) -> str:
 def say(arguments: argparse.Namespace, data: object, text: str) -> None:
     """Print the data with --json, else the text."""
     if arguments.json:
-        text = json.dumps(data, ensure_ascii=False, indent=2)
+        text = json.dumps(data, ensure_ascii=sys.stdout.isatty(), indent=2)
     elif sys.stdout.isatty():  # what a chat has written must not move anybody's cursor
         from bridge.monitor_view import harmless
 

@@ -58,7 +58,9 @@ def _lines(look: dict[str, Any]) -> Iterator[str]:
     if look["oldest_pending_s"] is not None:
         waited = timedelta(seconds=max(0, round(look["oldest_pending_s"])))
         yield f"The oldest pending job waits {waited}."
-    yield from (f"! {warning}" for warning in look["warnings"])
+    from bridge.monitor_view import harmless
+
+    yield from (f"! {harmless(warning)}" for warning in look["warnings"])
 
 
 def _workers(look: dict[str, Any]) -> Iterator[str]:

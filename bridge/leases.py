@@ -23,6 +23,7 @@ from bridge.store import Store, Tx
 WORKER_DIED: Final = "worker_died"
 EXPIRED: Final = "expired"
 IN_LINE: Final = ("claim_head", "claim_lane")
+STRANDED_AT_ONCE: Final = 100
 EXPIRED_AT_ONCE_MAX: Final = 20  # a longer row of them must not keep others from the database
 STEP_CHARS_MAX: Final = 200
 
@@ -107,7 +108,7 @@ class Leases:
             return None
         tx.run("worker_claimed", id=who.worker_id, job_id=job.id, now=now)
         breaker.probe(tx, job.kind, now=now)
-        if job.attempt == 1:
+        if job.attempt == 1 and tx.one("card", job_id=job.id) is None:
             record.owe_card(tx, job, now=now)  # a row inserted by hand has none yet
         tx.wake("bridge")
         return job
@@ -221,7 +222,8 @@ class Leases:
             record.note(tx, failed, "retry", error, level="warning", now=now)
         else:
             record.ended(tx, failed, text=error, delivery="failure", now=now)
-        self._left(tx, job, now=now, failed=True)
+        if error != EXPIRED:  # nothing was tried
+            self._left(tx, job, now=now, failed=True)
         tx.wake("worker")  # its sleep must end at run_at
         tx.wake("bridge")
         return failed
@@ -276,7 +278,7 @@ class Leases:
             )
 
         def take_back(tx: Tx) -> list[Job]:
-            for row in tx.all("stranded"):
+            for row in tx.all("stranded", limit=STRANDED_AT_ONCE):
                 self._unstrand(tx, row["id"], in_vain=bool(row["in_vain"]))
             rows = orphans(tx)
             loads = {row["worker_id"]: self._load(tx, row["worker_id"])[0] for row in rows}
@@ -291,9 +293,12 @@ class Leases:
             ]
 
         def look(tx: Tx) -> bool:
-            return bool(orphans(tx) or tx.all("stranded"))
+            return bool(orphans(tx) or tx.all("stranded", limit=1))
 
-        return await self.store.write_if(look, take_back) or []
+        rescued: list[Job] = []
+        while (some := await self.store.write_if(look, take_back)) is not None:
+            rescued += some
+        return rescued
 
     async def register(
         self, claimant: Claimant, *, pid: int, host: str, state: str = "idle"

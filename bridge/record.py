@@ -13,6 +13,7 @@ from bridge.models import Job, JobStatus
 from bridge.store import Tx
 
 PARENT_FAILED: Final = "parent_failed"
+DEPENDANTS_AT_ONCE: Final = 200
 
 
 def note(
@@ -62,9 +63,11 @@ def ended(tx: Tx, job: Job, *, text: str, delivery: str | None, now: str) -> Non
     if tx.run("unblock", after_id=job.id, now=now):
         tx.wake("worker")
     hopeless = [] if job.status is JobStatus.DONE else [job.id]  # no recursion: chains may be long
-    while hopeless:
+    left = DEPENDANTS_AT_ONCE  # of more the rest is found stranded: nobody waits long for the gate
+    while hopeless and left > 0:
         parent_id = hopeless.pop()
-        for row in tx.all("waiting_for", after_id=parent_id):
+        for row in tx.all("waiting_for", after_id=parent_id, limit=left):
+            left -= 1
             child = tx.one("cancel_job", id=row["id"], now=now)
             if child is not None:
                 cancelled = Job.from_row(child)

@@ -97,7 +97,6 @@ def add(tx: Tx, new: NewSchedule, *, now: datetime, min_every_s: int = 1) -> Sch
         priority=new.priority,
         now=stamp(now),
     )
-    tx.wake("bridge")  # its sleep must end at next_at
     return find(tx, schedule_id)
 
 
@@ -146,7 +145,6 @@ def resume(tx: Tx, schedule_id: int, *, now: datetime, chat_id: str | None = Non
     job_of(schedule)
     next_at = stamp(schedule.timing.next_after(now))
     tx.run("resume_schedule", id=schedule_id, next_at=next_at)
-    tx.wake("bridge")
     return find(tx, schedule_id)
 
 

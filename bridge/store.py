@@ -228,7 +228,9 @@ class Store:
         self, look: Callable[[Tx], bool], fn: Callable[[Tx], T], durable: bool
     ) -> T | None:
         assert self._writer is not None
-        may = look(Tx(self._writer._conn, self._sql))
+        connection = self._writer._conn
+        with self._of_this_version(connection):
+            may = look(Tx(connection, self._sql))
         return self._transaction(fn, durable) if may else None
 
     def _transaction(self, fn: Callable[[Tx], T], durable: bool) -> T:
@@ -257,7 +259,8 @@ class Store:
     def _sync_log(self) -> None:
         """Wait for the disk, after the gate: others write meanwhile, and share the wait.
 
-        The log is one file and grows at its end only, so this keeps every commit before it too.
+        The log is one file, so this keeps every commit before it too; a checkpoint that let the log
+        begin anew has synced the old one first, which synchronous = NORMAL sees to.
         """
         if self._log_fd < 0:
             self._log_fd = os.open(f"{self.path}-wal", os.O_RDWR | os.O_CLOEXEC)
@@ -268,12 +271,19 @@ class Store:
         connection = self._reader._conn
         connection.execute("BEGIN")
         try:
-            return fn(Tx(connection, self._sql))
-        except sqlite3.OperationalError:
-            self._check_version(connection)  # a table or column may be gone
-            raise
+            with self._of_this_version(connection):
+                return fn(Tx(connection, self._sql))
         finally:
             connection.execute("COMMIT")
+
+    @contextmanager
+    def _of_this_version(self, connection: sqlite3.Connection) -> Iterator[None]:
+        """A table or column that is gone says that the database was upgraded."""
+        try:
+            yield
+        except sqlite3.OperationalError:
+            self._check_version(connection)
+            raise
 
     def _check_version(self, connection: sqlite3.Connection) -> None:
         """Asked in every transaction that writes; costs a microsecond."""

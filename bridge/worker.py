@@ -14,6 +14,7 @@ import os
 import secrets
 import socket
 import threading
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -175,7 +176,7 @@ class Worker:
 
     async def _take(self) -> None:
         """Stop what is no longer ours, then fill the free places."""
-        await self._compare(await self._queue.held(self.worker_id))
+        await self._compare(self._queue.held)
         while len(self._running) < self._concurrency and not self._draining:
             job = await self._queue.claim(self._who)
             if job is None:
@@ -199,7 +200,7 @@ class Worker:
         """Extend our leases, stop what takes too long, take back the jobs of dead workers."""
         now = self._clock.monotonic()
         if self._running and now >= self._beat_at:
-            await self._compare(await self._queue.heartbeat(self.worker_id))
+            await self._compare(self._queue.heartbeat)
             self._beat_at = now + self._queue.lease_s / 3
         for running in self._running.values():
             if now >= running.ends_at and not running.late:
@@ -210,10 +211,12 @@ class Worker:
                 log.warning("Job %d is taken back from its worker", job.id)
             self._rescue_at = now + self._queue.lease_s / 2
 
-    async def _compare(self, held: set[tuple[int, int]]) -> None:
+    async def _compare(self, ask: Callable[[str], Awaitable[set[tuple[int, int]]]]) -> None:
         """Stop what we run and no longer hold; return what we hold and do not run."""
+        known = set(self._running)  # a job that begins while we ask is not in the answer
+        held = await ask(self.worker_id)
         for key, running in self._running.items():
-            if key not in held and running.following is None:
+            if key in known and key not in held and running.following is None:
                 running.task.cancel()
         for job_id, attempt in held - self._ours():  # its end could not be written
             job = await self._queue.get(job_id)
@@ -231,7 +234,7 @@ class Worker:
         while self._running and self._clock.monotonic() < deadline:
             try:
                 await self._upkeep()
-                await self._compare(await self._queue.held(self.worker_id))
+                await self._compare(self._queue.held)
             except TryLater as error:
                 log.warning("%s", error)
             if self._running:

@@ -861,3 +861,29 @@ async def test_cancelled_tree_is_exactly_what_can_be_reached(
     assert {job.id for job in gone} == tree
     for job_id in ids:
         assert ((await queue.get(job_id)).status is CANCELLED) == (job_id in tree)
+
+
+async def test_job_that_expired_is_no_work_of_the_worker_that_found_it(
+    queue: Queue, clock: FakeClock
+) -> None:
+    await queue.register(Claimant(worker_id=A), pid=11, host="here")
+    await queue.add(a_job(max_age_s=60))
+    clock.advance(61)
+
+    assert await queue.claim(A) is None
+
+    (worker,) = shell(queue.store.path, "SELECT state, processed, failed FROM workers")
+    assert worker == {"state": "idle", "processed": 0, "failed": 0}
+
+
+async def test_first_claim_of_a_job_whose_card_is_long_there_owes_no_other(
+    queue: Queue, clock: FakeClock
+) -> None:
+    job = await queue.add(a_job())
+    for sql in ("DELETE FROM deliveries", "INSERT INTO cards (job_id, message_id) VALUES (1, 5)"):
+        shell(queue.store.path, sql)
+
+    assert await queue.claim(A) is not None
+
+    assert job.id == 1
+    assert owed(queue, "card") == []

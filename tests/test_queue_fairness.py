@@ -609,3 +609,37 @@ async def test_waiting_for_a_paused_kind_writes_nothing(
     assert await next_chats(queue, 3) == "---"
 
     assert await onlooker.data_version() == before
+
+
+@pytest.mark.parametrize("in_a_lane", [False, True])
+async def test_breaker_that_a_wrong_clock_opened_in_the_future_stops_nothing(
+    queue: Queue, in_a_lane: bool
+) -> None:
+    shell(
+        queue.store.path,
+        "INSERT INTO breakers VALUES ('model', '*', 5, '2027-11-22 07:30:00.000', "
+        "'2027-11-22 07:31:00.000', 'overloaded')",
+    )
+    if in_a_lane:
+        await queue.add(a_job(kind="browser"))
+        await queue.pause("browser")
+    await queue.add(a_job())
+
+    assert await claim_of(queue) == "other"
+    assert await queue.next_look_at() is None
+
+
+async def test_very_many_jobs_that_are_due_at_once_join_the_line_in_slices(
+    queue: Queue, clock: FakeClock
+) -> None:
+    shell(
+        queue.store.path,
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500) "
+        "INSERT INTO jobs (chat_id, prompt, status, run_at) "
+        "SELECT '7', 'x', 'scheduled', '2026-11-22 07:30:00.' || printf('%03d', i) FROM n",
+    )
+    clock.advance(60)
+
+    taken = [await queue.claim(A) for _ in range(500)]
+
+    assert [job.id if job else None for job in taken] == list(range(1, 501))

@@ -37,7 +37,8 @@ PAUSED = "NOT EXISTS (SELECT 1 FROM queues WHERE kind IN ('*', head.kind))"
 LIMIT = "< :chat_concurrency"
 KINDS = "(:kinds = '[]' OR head.kind IN (SELECT value FROM json_each(:kinds)))"
 EXCEPT = "(:except_kinds = '[]'\n                     OR"
-BROKEN = "WHERE open_until > :now AND"
+BROKEN = "WHERE :now >= opened_at AND :now < open_until"
+AND_KIND = "\n                                   AND kind"
 NEXT_TURN = "AND turn > coalesce((SELECT turn FROM turns WHERE priority = :priority), -1)"
 newcomer = partial(
     fairness.test_newcomer_does_not_pass_who_has_waited_since_a_kind_was_paused, by_hand=False
@@ -165,12 +166,12 @@ OF_TURNS: Final = [
                 "queues WHERE kind = head.kind",
                 fairness.test_pause_of_all_stops_every_kind,
             ),
-            Mutant(f"{name} ignores breakers", name, BROKEN, "WHERE 0 AND", breaker_of_one),
+            Mutant(f"{name} ignores breakers", name, BROKEN, "WHERE 0", breaker_of_one),
             Mutant(
                 f"{name} ignores a breaker of all",
                 name,
-                "open_until > :now AND kind IN ('*', head.kind)",
-                "open_until > :now AND kind = head.kind",
+                f"{BROKEN}{AND_KIND} IN ('*', head.kind)",
+                f"{BROKEN}{AND_KIND} = head.kind",
                 breaker_of_all,
             ),
             Mutant(
@@ -213,7 +214,7 @@ OF_TURNS: Final = [
     Mutant(
         "a breaker of the past is looked at for ever",
         "next_look_at",
-        " WHERE open_until > :now",
+        BROKEN,
         "",
         partial(fairness.test_next_look_never_stays_in_the_past, jobs=0),
     ),

@@ -22,6 +22,7 @@ Block = dict[str, Any]
 TRANSIENT_TYPES = {"overloaded_error", "api_error", "rate_limit_error", "timeout_error"}
 TRANSIENT_STATUS = {408, 409, 429}
 WEB_TOOLS = ("web_search_20260318", "web_fetch_20260318")
+RETRY_AFTER_MAX_S = 3600.0  # nobody is believed who asks for more
 IDLE_TIMEOUT_S = 120.0  # a provider that says nothing for so long has gone
 
 
@@ -219,6 +220,6 @@ def _status_error(error: Any) -> ModelUnavailable | ModelRefused:
 
 def _retry_after(text: str | None) -> float | None:
     try:
-        return max(0.0, float(text)) if text else None
+        return min(max(0.0, float(text)), RETRY_AFTER_MAX_S) if text else None
     except ValueError:
         return None

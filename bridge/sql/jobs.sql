@@ -87,9 +87,10 @@ RETURNING *
 INSERT OR IGNORE INTO job_after (job_id, after_id) VALUES (:job_id, :after_id)
 
 -- name: unblock
--- Jobs that waited for this one and now wait for nothing.
+-- Jobs that waited for this one and now wait for nothing; of very many, the rest is found stranded.
 UPDATE jobs SET status = CASE WHEN run_at > :now THEN 'scheduled' ELSE 'pending' END
- WHERE status = 'blocked' AND id IN (SELECT job_id FROM job_after WHERE after_id = :after_id)
+ WHERE status = 'blocked'
+   AND id IN (SELECT job_id FROM job_after WHERE after_id = :after_id LIMIT 200)
    AND NOT EXISTS (SELECT 1 FROM job_after JOIN jobs AS parent ON parent.id = after_id
                     WHERE job_id = jobs.id AND parent.status <> 'done'
                       AND (jobs.if_parent_fails = 'cancel' OR parent.status NOT IN ('failed','cancelled')))
@@ -98,6 +99,7 @@ UPDATE jobs SET status = CASE WHEN run_at > :now THEN 'scheduled' ELSE 'pending'
 -- Jobs still blocked by this one that are of no use without it.
 SELECT id FROM jobs WHERE status = 'blocked' AND if_parent_fails = 'cancel'
    AND id IN (SELECT job_id FROM job_after WHERE after_id = :after_id)
+ LIMIT :limit
 
 -- name: insert_event
 -- One line of a job's history.

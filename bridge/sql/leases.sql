@@ -6,11 +6,15 @@ SELECT EXISTS (SELECT 1 FROM jobs WHERE status = 'pending')
 -- name: next_look_at
 -- When the next scheduled job is due, or what kept failing may be tried again.
 SELECT min(at) FROM (SELECT min(run_at) AS at FROM jobs WHERE status = 'scheduled'
-                     UNION ALL SELECT min(open_until) FROM breakers WHERE open_until > :now)
+                     UNION ALL SELECT min(open_until) FROM breakers
+                                WHERE :now >= opened_at AND :now < open_until)
 
 -- name: promote_due
--- Scheduled jobs whose time has come. Kept out of the claim, so that far-off jobs cost it nothing.
-UPDATE jobs SET status = 'pending' WHERE status = 'scheduled' AND run_at <= :now
+-- Scheduled jobs whose time has come. Kept out of the claim, so that far-off jobs cost it nothing;
+-- so many at once as nobody has to wait for.
+UPDATE jobs SET status = 'pending'
+ WHERE id IN (SELECT id FROM jobs WHERE status = 'scheduled' AND run_at <= :now
+               ORDER BY run_at, id LIMIT 200)
 
 -- name: claim_head
 -- The head of the line, atomically ours, unless its kind or its chat has to wait; `attempt` fences
@@ -24,7 +28,8 @@ UPDATE jobs
                          AS head
               WHERE NOT EXISTS (SELECT 1 FROM queues WHERE kind IN ('*', head.kind))
                 AND NOT EXISTS (SELECT 1 FROM breakers
-                                 WHERE open_until > :now AND kind IN ('*', head.kind))
+                                 WHERE :now >= opened_at AND :now < open_until
+                                   AND kind IN ('*', head.kind))
                 AND (:kinds = '[]' OR head.kind IN (SELECT value FROM json_each(:kinds)))
                 AND (:except_kinds = '[]'
                      OR head.kind NOT IN (SELECT value FROM json_each(:except_kinds)))
@@ -57,7 +62,8 @@ UPDATE jobs
  WHERE id = (SELECT id FROM heads AS head
               WHERE NOT EXISTS (SELECT 1 FROM queues WHERE kind IN ('*', head.kind))
                 AND NOT EXISTS (SELECT 1 FROM breakers
-                                 WHERE open_until > :now AND kind IN ('*', head.kind))
+                                 WHERE :now >= opened_at AND :now < open_until
+                                   AND kind IN ('*', head.kind))
                 AND (:kinds = '[]' OR head.kind IN (SELECT value FROM json_each(:kinds)))
                 AND (:except_kinds = '[]'
                      OR head.kind NOT IN (SELECT value FROM json_each(:except_kinds)))
@@ -76,7 +82,8 @@ UPDATE jobs
               WHERE status = 'pending' AND alone <> 0
                 AND NOT EXISTS (SELECT 1 FROM queues WHERE kind IN ('*', head.kind))
                 AND NOT EXISTS (SELECT 1 FROM breakers
-                                 WHERE open_until > :now AND kind IN ('*', head.kind))
+                                 WHERE :now >= opened_at AND :now < open_until
+                                   AND kind IN ('*', head.kind))
                 AND (:kinds = '[]' OR head.kind IN (SELECT value FROM json_each(:kinds)))
                 AND (:except_kinds = '[]'
                      OR head.kind NOT IN (SELECT value FROM json_each(:except_kinds)))
@@ -154,6 +161,7 @@ SELECT id, (if_parent_fails = 'cancel' AND EXISTS (
    AND (in_vain OR NOT EXISTS (
           SELECT 1 FROM job_after JOIN jobs AS parent ON parent.id = after_id
            WHERE job_id = jobs.id AND parent.status NOT IN ('done','failed','cancelled')))
+ LIMIT :limit
 
 -- name: unblock_job
 -- A stranded job has nothing left to wait for but its time.

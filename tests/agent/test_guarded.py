@@ -1,5 +1,6 @@
 """A model whose failures and replies the circuit breaker hears of."""
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 
@@ -92,14 +93,30 @@ async def test_reply_comes_back_and_closes_it(
 async def test_reply_to_a_call_from_before_the_opening_leaves_it_open(
     claude: ClaudeEmulator, model: GuardedModel, store: Store, clock: FakeClock
 ) -> None:
-    clock.jump(60)
+    claude.order(Fault(hold="an old stream"))
+    old = asyncio.create_task(model.stream(ASK))
+    await claude.wait_for(lambda records: len(records) == 1)
+    clock.advance(60)
     claude.order(Fault(status=529, times=5))
     await ask_in_vain(model, 5)
-    clock.jump(-60)  # as if it had been asked a minute before
+
+    claude.release("an old stream")
+    await old
+
+    assert [name for name, *_ in known(store)] == ["model"]
+
+
+async def test_reply_closes_what_a_wrong_clock_has_opened_in_the_future(
+    claude: ClaudeEmulator, model: GuardedModel, store: Store, clock: FakeClock
+) -> None:
+    clock.jump(400 * 86_400)
+    claude.order(Fault(status=529, times=5))
+    await ask_in_vain(model, 5)
+    clock.jump(-400 * 86_400)
 
     await model.stream(ASK)
 
-    assert [name for name, *_ in known(store)] == ["model"]
+    assert known(store) == []
 
 
 async def test_refused_request_counts_neither_way(

@@ -258,15 +258,16 @@ async def test_what_waiting_may_mend_is_unavailable_and_asked_once(
 
 
 @pytest.mark.parametrize("status", [429, 529])
-async def test_providers_wish_to_wait_is_carried_on(
-    claude: ClaudeEmulator, model: AnthropicModel, status: int
+@pytest.mark.parametrize(("wish_s", "carried_s"), [(900, 900), (86_400, 3_600)])
+async def test_providers_wish_to_wait_is_carried_on_for_an_hour_at_most(
+    claude: ClaudeEmulator, model: AnthropicModel, status: int, wish_s: int, carried_s: int
 ) -> None:
-    claude.order(Fault(status=status, retry_after_s=86_400))
+    claude.order(Fault(status=status, retry_after_s=wish_s))
 
     with pytest.raises(ModelUnavailable) as raised:
         await asyncio.wait_for(model.stream(ASK), 5)
 
-    assert raised.value.retry_after_s == 86_400
+    assert raised.value.retry_after_s == carried_s
 
 
 @pytest.mark.parametrize("status", [401, 403])

@@ -145,7 +145,8 @@ SELECT id, chat_id, kind, status,
          WHEN EXISTS (SELECT 1 FROM queues WHERE queues.kind IN ('*', jobs.kind)) THEN 'paused'
          ELSE coalesce((SELECT breakers.name || ' fails, until ' || open_until FROM breakers
                          WHERE breakers.kind IN ('*', jobs.kind)
-                           AND open_until > strftime('%Y-%m-%d %H:%M:%f', 'now')), 'in line') END
+                           AND strftime('%Y-%m-%d %H:%M:%f', 'now') >= opened_at
+                           AND strftime('%Y-%m-%d %H:%M:%f', 'now') < open_until), 'in line') END
        WHEN 'scheduled' THEN 'until ' || run_at || coalesce(', after ' || error, '')
        WHEN 'blocked' THEN 'after job ' || (
          SELECT group_concat(after_id, ', ') FROM job_after JOIN jobs AS parent ON parent.id = after_id
