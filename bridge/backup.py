@@ -11,10 +11,12 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 from typing import Final
 
 from bridge.clock import Clock, stamp
+from bridge.database_file import gate_of, part_of, sync, take_place
 from bridge.errors import ConfigError, StoreBusy, StoreDamaged
 from bridge.migrate import migrations, version_of
 from bridge.process import SlotLock, prepare_folders
@@ -23,7 +25,8 @@ from bridge.store import Store
 from bridge.store_errors import translated
 
 LAST_BACKUP: Final = "last_backup"  # in `meta`: when the last one was made
-_HELPERS: Final = ("-wal", "-shm")  # what SQLite keeps beside a file that is in use
+_HELPERS: Final = ("-wal", "-shm", "-journal")  # what SQLite keeps beside a file that is in use
+_DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +42,24 @@ class Copy:
 async def backup(settings: Settings, target: Path, *, force: bool, clock: Clock) -> Copy:
     """Write the database into `target`, which is there only when it is whole and was checked.
 
-    Raises: ConfigError when it exists already (unless `force`) or cannot be written, TryLater when
-    the disk is full, StoreDamaged.
+    Raises: ConfigError when there is no database, or when `target` exists already (unless `force`)
+    or cannot be written, TryLater when the disk is full, StoreDamaged.
     """
+    with translated(settings.database):
+        if not settings.database.is_file() or settings.database.stat().st_size == 0:
+            raise ConfigError(
+                f"There is no database at {settings.database}: set KITT_PROFILE to the profile "
+                "that is to be backed up."
+            )
     target = _checked_target(settings, target, force=force)
     prepare_folders(settings)
     started = clock.monotonic()
     store = await Store.open(settings.database, settings.run_dir)
     try:
-        with _part_of(target) as part:
+        with part_of(target) as part:
             await store.copy_to(part)
             jobs = checked(part)
-            _take_place(part, target)
+            take_place(part, target)
         when = stamp(clock.now())
         await store.write(lambda tx: tx.run("put_meta", name=LAST_BACKUP, value=when))
     finally:
@@ -69,7 +78,7 @@ def restore(settings: Settings, source: Path, *, clock: Clock) -> tuple[Copy, Pa
         raise ConfigError(f"{source} is not a file: name one that `kitt backup` made.")
     prepare_folders(settings)
     database, started = settings.database, clock.monotonic()
-    with _nobody_runs(settings), _part_of(database) as part:
+    with _nobody_runs(settings), part_of(database) as part:
         if any(_beside(source, end).exists() for end in _HELPERS):
             raise ConfigError(
                 f"{source} is still in use, or was copied while it was: name a file that "
@@ -77,9 +86,13 @@ def restore(settings: Settings, source: Path, *, clock: Clock) -> tuple[Copy, Pa
             )
         with translated(part):
             shutil.copyfile(source, part)
+            sync(part)  # now, so that nobody waits for the disk at the gate
         jobs = checked(part, named=source)
-        kept = _set_aside(database, clock) if database.exists() else None
-        _take_place(part, database)
+        # Whoever opens the database meanwhile would keep the old file, and SQLite would apply the
+        # log beside it to the restored one.
+        with gate_of(database):
+            kept = _set_aside(database, clock) if database.exists() else None
+            take_place(part, database)
     copy = Copy(database, database.stat().st_size / 1e6, jobs, clock.monotonic() - started)
     return copy, kept
 
@@ -122,35 +135,6 @@ def _checked_target(settings: Settings, target: Path, *, force: bool) -> Path:
 
 
 @contextmanager
-def _part_of(target: Path) -> Iterator[Path]:
-    """A private file beside `target`, gone at the end unless it took its place."""
-    part = target.with_name(f".{target.name}.part")
-    with translated(target):
-        part.unlink(missing_ok=True)  # of one that was killed
-        os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-    try:
-        yield part
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _take_place(part: Path, target: Path) -> None:
-    """On the disk first, then under its name: a power cut leaves the old file or the new one."""
-    with translated(target):
-        _sync(part)
-        part.replace(target)
-        _sync(target.parent)
-
-
-def _sync(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-@contextmanager
 def _nobody_runs(settings: Settings) -> Iterator[None]:
     """Hold every slot, so that nothing runs and nothing starts. Raises: AlreadyRunning."""
     names = {
@@ -167,26 +151,47 @@ def _nobody_runs(settings: Settings) -> Iterator[None]:
 def _set_aside(database: Path, clock: Clock) -> Path:
     """A second name for the present database, whose old name is then free to be replaced.
 
-    Out of WAL mode it is one file, and getting there is proof that no other program has it open.
-    One too damaged for that keeps its helpers under the new name: beside the restored file they
-    would be taken for its own.
+    Out of WAL mode it is one file, and getting there is proof that no other program has it open;
+    the gate, which is held, keeps it so. One too damaged for that keeps its helpers under the new
+    name: beside the restored file they would be taken for its own.
     """
-    when = stamp(clock.now())[:19].translate(str.maketrans(" ", "-", "-:"))
-    kept = database.with_name(f"{database.name}.before-restore-{when}")
-    with closing(sqlite3.connect(database, timeout=1.0, isolation_level=None)) as connection:
+    with (
+        translated(database),
+        closing(sqlite3.connect(database, timeout=1.0, isolation_level=None)) as connection,
+    ):
         try:
             connection.execute("PRAGMA journal_mode = DELETE")
-        except sqlite3.OperationalError as error:
-            if "locked" in str(error):
+        except sqlite3.DatabaseError as error:
+            code = error.sqlite_errorcode & 0xFF  # without its finer distinctions
+            if code == sqlite3.SQLITE_BUSY:
                 raise StoreBusy(f"Another program has {database} open: close it first.") from error
-        except sqlite3.DatabaseError:
-            pass  # damaged: that may be why it is replaced
-        with translated(kept):
-            os.link(database, kept)
+            if code not in _DAMAGED:  # then that may be why it is replaced
+                raise
+        kept = _unused_name(database, clock)
+        _name_too(database, kept)
+        with translated(kept):  # before the connection ends: it takes its helpers away
             for helper in _HELPERS:
                 if _beside(database, helper).exists():
                     _beside(database, helper).rename(_beside(kept, helper))
     return kept
+
+
+def _unused_name(database: Path, clock: Clock) -> Path:
+    when = stamp(clock.now())[:19].translate(str.maketrans(" ", "-", "-:"))
+    first = database.with_name(f"{database.name}.before-restore-{when}")
+    names = chain([first], (_beside(first, f"-{number}") for number in count(2)))
+    return next(name for name in names if not name.exists())
+
+
+def _name_too(database: Path, kept: Path) -> None:
+    """Give the file a second name; where files have only one (exFAT) `kept` is a copy."""
+    try:
+        os.link(database, kept)
+    except OSError:  # when the reason is another one, the copy fails of it too
+        with part_of(kept) as part:
+            with translated(kept):
+                shutil.copyfile(database, part)
+            take_place(part, kept)
 
 
 def _beside(path: Path, end: str) -> Path:

@@ -12,6 +12,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Final
 
+from bridge.database_file import part_of, take_place
 from bridge.errors import MigrationError
 
 INCREMENTAL: Final = 2  # auto_vacuum: free pages can be given back a few at a time
@@ -65,12 +66,10 @@ def migrations() -> tuple[str, ...]:
 
 
 def _copy(connection: sqlite3.Connection, copy: Path) -> None:
-    """The whole database as it was, under its final name only once it is whole."""
-    part = copy.with_name(f"{copy.name}.part")
-    part.unlink(missing_ok=True)
-    connection.execute("VACUUM INTO ?", (str(part),))
-    part.chmod(0o600)
-    part.replace(copy)
+    """The whole database as it was, under its final name only once it is on the disk."""
+    with part_of(copy) as part:
+        connection.execute("VACUUM INTO ?", (str(part),))
+        take_place(part, copy)
 
 
 def _make_shrinkable(connection: sqlite3.Connection, *, new: bool) -> None:

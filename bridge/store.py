@@ -22,6 +22,7 @@ from typing import Any, Final, TypeVar, cast
 import aiosqlite
 
 from bridge import failpoints
+from bridge.database_file import open_database, open_gate
 from bridge.errors import NewerSchema
 from bridge.migrate import migrate, migrations, version_of
 from bridge.statements import statements as statements
@@ -118,12 +119,12 @@ class Store:
             store = cls(path, wake=Wake(run_dir), sql=statements() if sql is None else sql)
         try:
             with translated(path):
-                store._gate_fd = os.open(
-                    f"{path}.gate", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
-                )
+                store._gate_fd = open_gate(path)
                 path.touch(mode=0o600)  # noqa: ASYNC240 - once, at start
                 store._timeout_ms = int(busy_timeout_s * 1000)
-                store._writer = await _connect(path, mode="rw", timeout_s=busy_timeout_s)
+                store._writer = await _connect(
+                    path, mode="rw", timeout_s=busy_timeout_s, gate_fd=store._gate_fd
+                )
                 steps = migrations() if steps is None else steps
                 await _in_thread(store._writer, store._prepare, check, steps)
                 store._reader = await _connect(path, mode="ro", timeout_s=busy_timeout_s)
@@ -351,18 +352,20 @@ class Store:
             fcntl.flock(self._gate_fd, fcntl.LOCK_UN)
 
     def _prepare(self, check: bool, steps: Sequence[str]) -> None:
-        """First look at the file: check, migrate, set up; a file that is refused stays as it is."""
+        """First look at the file: check, migrate, set up; a file that is refused stays as it is.
+
+        The gate is held since before the file was opened: `kitt restore` may have replaced it.
+        """
         assert self._writer is not None
         connection = self._writer._conn
-        fcntl.flock(self._gate_fd, fcntl.LOCK_EX)
         try:
             if check and self.path.stat().st_size <= CHECK_BYTES_MAX:
                 verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
                 if verdict != "ok":
                     raise sqlite3.DatabaseError(f"database disk image is malformed: {verdict}")
             migrate(connection, self.path, steps)
-            self._version = len(steps)
             connection.execute("PRAGMA journal_mode = WAL")
+            self._version = version_of(connection)  # the first look in WAL mode shows we are here
             connection.execute("PRAGMA synchronous = NORMAL")  # what is promised is synced by us
             connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
             connection.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES}")
@@ -370,30 +373,18 @@ class Store:
             fcntl.flock(self._gate_fd, fcntl.LOCK_UN)
 
 
-def _as_text(data: bytes) -> str:
-    return data.decode("utf-8", "replace")
-
-
-async def _connect(path: Path, *, mode: str, timeout_s: float) -> aiosqlite.Connection:
-    connection = aiosqlite.connect(
-        f"{path.absolute().as_uri()}?mode={mode}",  # noqa: ASYNC240 - no file is touched
-        uri=True,
-        timeout=timeout_s,
-        isolation_level=None,  # transactions are ours, explicit
-    )
+async def _connect(
+    path: Path, *, mode: str, timeout_s: float, gate_fd: int | None = None
+) -> aiosqlite.Connection:
+    opening = partial(open_database, path, mode=mode, timeout_s=timeout_s, gate_fd=gate_fd)
+    connection = aiosqlite.Connection(opening, iter_chunk_size=64)
     thread = connection._thread
     thread.daemon = True  # a process that crashes with the store open must end
     try:
-        await connection
-        connection.row_factory = sqlite3.Row
-        # a row made in a terminal with another encoding must not stop all others
-        connection.text_factory = _as_text
-        await connection.execute("PRAGMA foreign_keys = ON")
+        return await connection
     except BaseException:
-        await connection.close()
         thread.join()  # it answers a loop that may be closed when this function is left
         raise
-    return connection
 
 
 async def _in_thread(connection: aiosqlite.Connection, fn: Callable[..., T], *values: Any) -> T:

@@ -28,7 +28,7 @@ RINGS: Final[dict[str, int]] = {
         1,
     ),
     **dict.fromkeys(("people", "profile", "logs", "breaker", "alerts", "schedules"), 1),
-    **dict.fromkeys(("alert_box", "migrate", "store_errors", "retention"), 1),
+    **dict.fromkeys(("alert_box", "migrate", "store_errors", "database_file", "retention"), 1),
     **dict.fromkeys(("agent", "tools"), 2),
     **dict.fromkeys(("telegram", "worker", "scheduler", "web", "keeper"), 3),
     **dict.fromkeys(("cli*", "programs", "setup", "doctor", "__main__"), 4),
@@ -56,6 +56,7 @@ MAY_READ_THE_TIME: Final = {
 }
 MAY_HOLD_SQL: Final = {
     "store.py": "runs the statements",
+    "database_file.py": "sets up every connection",
     "migrate.py": "asks what version a file has, copies it, changes it",
     "backup.py": "looks at a file that is not the database of this process",
     "doctor.py": "looks at a file that may be too damaged for the store to open",

@@ -17,7 +17,14 @@ from disk import Disk
 from fakes import OpenStore, shell
 from waiting import until
 
-from bridge.errors import ConfigError, MigrationError, StoreBusy, StoreDamaged, TryLater
+from bridge.errors import (
+    ConfigError,
+    MigrationError,
+    NewerSchema,
+    StoreBusy,
+    StoreDamaged,
+    TryLater,
+)
 from bridge.store import WAL_BYTES, Store, Tx
 from bridge.store_errors import translated
 from bridge.wake import Wake
@@ -582,3 +589,11 @@ async def test_failed_opening_leaves_no_thread_behind(memory: Path, open_store: 
         await open_store()
 
     await until(lambda: threading.active_count() == before)
+
+
+async def test_look_before_a_write_finds_out_that_the_database_was_upgraded(store: Store) -> None:
+    shell(store.path, "ALTER TABLE meta RENAME COLUMN value TO text")
+    shell(store.path, "PRAGMA user_version = 99")
+
+    with pytest.raises(NewerSchema):
+        await store.write_if(lambda tx: bool(tx.value("meta", name="word")), lambda tx: None)
