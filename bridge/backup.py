@@ -188,7 +188,8 @@ def _name_too(database: Path, kept: Path) -> None:
     try:
         os.link(database, kept)
     except OSError:  # when the reason is another one, the copy fails of it too
-        with part_of(kept) as part:
+        # Not after `kept`: its name is another each time, and the next one takes away the part.
+        with part_of(_beside(database, ".before-restore")) as part:
             with translated(kept):
                 shutil.copyfile(database, part)
             take_place(part, kept)

@@ -1,12 +1,15 @@
 """`kitt backup` and `kitt restore`: a whole file or none, while everything runs."""
 
 import asyncio
+import errno
 import os
+import resource
 import shutil
 import sqlite3
+import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import closing
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -140,7 +143,30 @@ async def test_existing_file_is_replaced_only_by_force(
     assert checked(target) == 3
 
 
-@pytest.mark.parametrize("name", ["kitt.db", "kitt.db-wal", "kitt.db-shm", ".", "none/copy.db"])
+@pytest.mark.parametrize("empty", [True, False])
+async def test_backup_of_no_database_makes_nothing_and_replaces_nothing(
+    clock: FakeClock, tmp_path: Path, empty: bool
+) -> None:
+    settings = Settings(profile=tmp_path / "elsewhere")
+    if empty:  # as a first start that was killed leaves it
+        settings.memory.mkdir(parents=True)
+        settings.database.touch()
+    target = tmp_path / "copy.db"
+    target.write_text("A good one")
+
+    with pytest.raises(ConfigError, match=r"no database at .*elsewhere.*: set KITT_PROFILE"):
+        await backup(settings, target, force=True, clock=clock)
+
+    assert target.read_text() == "A good one"
+    assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == sorted(
+        ["copy.db", *(["kitt.db"] if empty else [])]
+    )
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["kitt.db", "kitt.db-wal", "kitt.db-shm", "kitt.db-journal", ".", "none/copy.db"],
+)
 async def test_backup_refuses_a_place_that_can_be_none(
     settings: Settings, clock: FakeClock, name: str
 ) -> None:
@@ -201,7 +227,17 @@ def test_backup_killed_at_any_moment_is_whole_or_absent(tmp_path: Path) -> None:
     assert number > 5
 
 
-def test_restore_killed_at_any_moment_leaves_the_old_database_or_the_new(tmp_path: Path) -> None:
+def no_links(*_paths: object) -> None:
+    """`os.link` where a file has one name only."""
+    raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_restore_killed_at_any_moment_leaves_the_old_database_or_the_new(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
+    if not links:
+        monkeypatch.setattr(os, "link", no_links)
     clock = FakeClock()
     settings = Settings(profile=tmp_path / "profile")
     settings.memory.mkdir(parents=True)
@@ -239,6 +275,148 @@ async def test_restore_keeps_what_was_there(
     assert (restored.path, restored.jobs) == (settings.database, 3)
     assert settings.database.stat().st_mode & 0o777 == 0o600
     assert copy.path.exists()
+
+
+async def test_restores_of_one_second_keep_what_was_there_before_each(
+    settings: Settings, clock: FakeClock, tmp_path: Path
+) -> None:
+    copy = await backup(settings, tmp_path / "copy.db", force=False, clock=clock)
+    kept = []
+
+    for jobs in (1, 2, 3):
+        await add(settings, clock, jobs)
+        kept.append(restore(settings, copy.path, clock=clock)[1])
+
+    assert [jobs_in(path) for path in kept if path] == [4, 5, 6]
+
+
+async def test_restore_where_a_file_has_one_name_only_keeps_a_copy(
+    settings: Settings, clock: FakeClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = await backup(settings, tmp_path / "copy.db", force=False, clock=clock)
+    await add(settings, clock, 2)
+    monkeypatch.setattr(os, "link", no_links)
+
+    _, kept = restore(settings, copy.path, clock=clock)
+
+    assert kept is not None
+    assert (jobs_in(settings.database), jobs_in(kept)) == (3, 5)
+    assert kept.stat().st_mode & 0o777 == 0o600
+    assert not list(settings.memory.glob(".*.part"))
+
+
+@contextmanager
+def files_up_to(size: int) -> Iterator[None]:
+    """No file may grow beyond that, as on a disk that refuses."""
+    _, hard = before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+async def grown(settings: Settings, *, log: Path) -> None:
+    """Half a megabyte more in the database; its log is copied to `log` before it is empty."""
+    store = await Store.open(settings.database, settings.run_dir)
+    await store.write(lambda tx: tx.run("put_meta", name="much", value="x" * 500_000))
+    shutil.copy(f"{settings.database}-wal", log)
+    await store.close()
+
+
+async def test_restore_that_cannot_keep_what_was_there_says_why(
+    settings: Settings, clock: FakeClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = await backup(settings, tmp_path / "copy.db", force=False, clock=clock)
+    await grown(settings, log=tmp_path / "log")
+    await add(settings, clock, 1)
+    monkeypatch.setattr(os, "link", no_links)
+
+    with (
+        files_up_to(copy.path.stat().st_size),
+        pytest.raises(ConfigError, match=r"before-restore-.* cannot be opened .File too large"),
+    ):
+        restore(settings, copy.path, clock=clock)
+
+    assert jobs_in(settings.database) == 4
+    assert not list(settings.memory.glob("*before-restore*"))
+
+
+async def test_restore_refuses_a_database_that_is_not_damaged_but_cannot_be_written(
+    settings: Settings, clock: FakeClock, tmp_path: Path
+) -> None:
+    copy = await backup(settings, tmp_path / "copy.db", force=False, clock=clock)
+    whole = tmp_path / "whole"
+    shutil.copy(settings.database, whole)
+    await grown(settings, log=tmp_path / "log")
+    shutil.copy(whole, settings.database)  # all that is new is in the log, as a crash leaves it
+    shutil.copy(tmp_path / "log", f"{settings.database}-wal")
+
+    with (
+        files_up_to(copy.path.stat().st_size),
+        pytest.raises(StoreDamaged, match=r"kitt.db cannot be used \(disk I/O error\)"),
+    ):
+        restore(settings, copy.path, clock=clock)
+
+    assert shell(settings.database, "SELECT length(value) AS n FROM meta WHERE name = 'much'") == [
+        {"n": 500_000}
+    ]
+    assert not list(settings.memory.glob("*before-restore*"))
+
+
+def waits_at_gate(process: subprocess.Popen[bytes]) -> bool:
+    """Whoever waits for a lock has an arrow before FLOCK."""
+    lines = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
+    return any(line[1:3] == ["->", "FLOCK"] and line[5] == str(process.pid) for line in lines)
+
+
+def test_program_that_starts_while_a_backup_is_put_back_opens_the_restored_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = FakeClock()
+    settings = Settings(profile=tmp_path / "profile")
+    settings.memory.mkdir(parents=True)
+    asyncio.run(add(settings, clock, 3))
+    copy = asyncio.run(backup(settings, tmp_path / "copy.db", force=False, clock=clock))
+    asyncio.run(add(settings, clock, 2))
+    said = tmp_path / "said"
+    command = (sys.executable, "-c", WRITE, settings.database, settings.run_dir, "1")
+    writers: list[subprocess.Popen[bytes]] = []
+    replace = os.replace
+
+    def meanwhile(part: Path, target: Path) -> None:
+        if target == settings.database:
+            with said.open("wb") as out:
+                writers.append(subprocess.Popen(command, stdout=out))
+            asyncio.run(until(lambda: said.read_text() or waits_at_gate(writers[0])))
+        replace(part, target)
+
+    monkeypatch.setattr(os, "replace", meanwhile)
+    try:
+        _, kept = restore(settings, copy.path, clock=clock)
+        asyncio.run(until(said.read_text))
+    finally:
+        writers[0].kill()
+        writers[0].wait()
+
+    assert said.read_text().split()[0] == "4"  # after the three that were restored
+    assert jobs_in(settings.database) >= 4
+    assert shell(settings.database, "PRAGMA integrity_check") == [{"integrity_check": "ok"}]
+    assert kept is not None
+    assert jobs_in(kept) == 5
+
+
+async def test_restore_refuses_while_a_program_has_only_just_opened_the_database(
+    settings: Settings, clock: FakeClock, tmp_path: Path
+) -> None:
+    copy = await backup(settings, tmp_path / "copy.db", force=False, clock=clock)
+    restore(settings, copy.path, clock=clock)  # which is not in WAL mode
+    store = await Store.open(settings.database, settings.run_dir)
+
+    with pytest.raises(StoreBusy, match=r"has .* open: close it first"):
+        restore(settings, copy.path, clock=clock)
+
+    await store.close()
 
 
 async def test_restore_puts_a_database_where_none_is(

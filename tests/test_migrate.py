@@ -90,6 +90,45 @@ def test_existing_database_is_copied_before_a_migration(memory: Path) -> None:
     assert copy.stat().st_mode & 0o777 == 0o600
 
 
+def test_copy_is_private_from_its_first_byte(memory: Path) -> None:
+    path = made(memory / "kitt.db")
+    modes: set[str] = set()
+
+    def look() -> int:
+        modes.update(oct(part.stat().st_mode & 0o777) for part in memory.glob("*.part"))
+        return 0
+
+    before = os.umask(0)
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.set_progress_handler(look, 1)
+        migrate(connection, path, STEPS)
+    os.umask(before)
+
+    assert modes == {"0o600"}
+
+
+def test_copy_is_on_the_disk_before_the_database_changes(
+    memory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = made(memory / "kitt.db")
+    copy = path.with_name(f"kitt.db.before-{len(STEPS)}")
+    waits = []
+    sync = os.fsync
+
+    def watched(fd: int) -> None:
+        file = Path(f"/proc/self/fd/{fd}").readlink()
+        whole = file.is_dir() or pragma(file, "user_version") == len(STEPS) - 1
+        waits.append((file.is_dir(), whole, copy.exists(), pragma(path, "user_version")))
+        sync(fd)
+
+    monkeypatch.setattr(os, "fsync", watched)
+
+    upgrade(path)
+
+    before = len(STEPS) - 1
+    assert waits == [(False, True, False, before), (True, True, True, before)]  # it, its name
+
+
 def test_new_database_is_not_copied(memory: Path) -> None:
     made(memory / "kitt.db")
 
