@@ -24,7 +24,7 @@ $(VENV)/.%: requirements/%.txt pyproject.toml
 install: $(VENV)/.run ## what `kitt up` needs, into .venv
 demo: $(VENV)/.demo ## the whole story with no key, no token, no network
 	@$(BIN)/kitt demo $(ARGS)
-test: $(VENV)/.dev ## all tests
+test: $(VENV)/.dev $(VENV)/.bench ## all tests
 	@$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist worksteal $(ARGS)
 check: $(VENV)/.dev ## format, lint, types
 	@$(BIN)/ruff format --check .
