@@ -12,6 +12,7 @@ from bench.queue_process import folder
 from bridge.models import NewJob
 
 PLACES = ("empty", "finished", "scheduled", "one chat", "full chat")
+LOOKS = 200  # of an idle worker, in a round
 SERVED_MAX = 50  # claims; a chat that is not served by then waits for all
 FINISHED = (
     "chat_id, prompt, status, result, created_at, started_at, completed_at, worker_id, attempt",
@@ -37,12 +38,15 @@ async def _flatness(
     queues = {place: await _filled(base / place, place, finished, crowd) for place in PLACES}
     served = await _served(queues["one chat"])
     took: dict[str, list[float]] = {place: [] for place in PLACES}
+    looked: dict[str, list[float]] = {"empty": [], "finished": []}
     try:
         for number in range(rounds + 1):
             for place, queue in queues.items():
                 measured = await _per_job_ms(queue, jobs, fill=place != "one chat")
                 if number:  # the first round warms the caches
                     took[place].append(measured)
+            for place, looks in looked.items():
+                looks.append(await _per_look_ms(queues[place]))
     finally:
         for queue in queues.values():
             await queue.close()
@@ -55,6 +59,7 @@ async def _flatness(
     }
     return [
         *(_row(name, took[place], took["empty"], per_job) for place, name in names.items()),
+        _look_row(f"{finished:,} finished rows", looked["finished"], looked["empty"]),
         row(
             f"claims until another chat is served, behind {crowd:,} jobs of one",
             served if served <= SERVED_MAX else f"more than {SERVED_MAX}",
@@ -74,6 +79,18 @@ def _row(
         "≤ 1.2",
         met=ratio <= 1.2,
         control={"ms per job": per_job},
+    )
+
+
+def _look_row(name: str, here: list[float], empty: list[float]) -> dict[str, Any]:
+    ratio = round(statistics.median(mine / its for mine, its in zip(here, empty, strict=True)), 2)
+    looks = {"empty": round(statistics.median(empty), 3), name: round(statistics.median(here), 3)}
+    return row(
+        f"look of an idle worker at {name}, over an empty table",
+        ratio,
+        "≤ 1.2",
+        met=ratio <= 1.2,
+        control={"ms per look": looks},
     )
 
 
@@ -104,14 +121,20 @@ async def _served(kitt: Kitt) -> int:
 
 
 async def _per_job_ms(kitt: Kitt, jobs: int, *, fill: bool) -> float:
-    """Milliseconds to finish one job and claim the next."""
+    """Milliseconds to look, claim one job and finish it, each for itself."""
     if fill:
         await kitt.fill(jobs)
-    await kitt.take()
     started = time.perf_counter()
-    for _ in range(jobs - 1):
+    for _ in range(jobs):
         found = await kitt.take()
         assert found is not None
-    took = time.perf_counter() - started
-    await kitt.let_go()
-    return 1000 * took / (jobs - 1)
+        await kitt.let_go()
+    return 1000 * (time.perf_counter() - started) / jobs
+
+
+async def _per_look_ms(kitt: Kitt) -> float:
+    """Milliseconds in which a worker finds that there is nothing to do."""
+    started = time.perf_counter()
+    for _ in range(LOOKS):
+        assert await kitt.take() is None
+    return 1000 * (time.perf_counter() - started) / LOOKS

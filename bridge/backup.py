@@ -19,7 +19,7 @@ from bridge.clock import Clock, stamp
 from bridge.database_file import gate_of, part_of, sync, take_place
 from bridge.errors import ConfigError, StoreBusy, StoreDamaged
 from bridge.migrate import migrations, version_of
-from bridge.process import SlotLock, prepare_folders
+from bridge.process import SlotLock, make_folders, need_database, prepare_folders
 from bridge.settings import Settings
 from bridge.store import Store
 from bridge.store_errors import translated
@@ -45,12 +45,7 @@ async def backup(settings: Settings, target: Path, *, force: bool, clock: Clock)
     Raises: ConfigError when there is no database, or when `target` exists already (unless `force`)
     or cannot be written, TryLater when the disk is full, StoreDamaged.
     """
-    with translated(settings.database):
-        if not settings.database.is_file() or settings.database.stat().st_size == 0:
-            raise ConfigError(
-                f"There is no database at {settings.database}: set KITT_PROFILE to the profile "
-                "that is to be backed up."
-            )
+    need_database(settings)
     target = _checked_target(settings, target, force=force)
     prepare_folders(settings)
     started = clock.monotonic()
@@ -76,7 +71,7 @@ def restore(settings: Settings, source: Path, *, clock: Clock) -> tuple[Copy, Pa
     source = source.absolute()
     if not source.is_file():
         raise ConfigError(f"{source} is not a file: name one that `kitt backup` made.")
-    prepare_folders(settings)
+    make_folders(settings)
     database, started = settings.database, clock.monotonic()
     with _nobody_runs(settings), part_of(database) as part:
         if any(_beside(source, end).exists() for end in _HELPERS):
@@ -86,12 +81,14 @@ def restore(settings: Settings, source: Path, *, clock: Clock) -> tuple[Copy, Pa
             )
         with translated(part):
             shutil.copyfile(source, part)
-            sync(part)  # now, so that nobody waits for the disk at the gate
         jobs = checked(part, named=source)
+        with translated(part):
+            _go_on_counting(part, settings.jobs_dir)
+            sync(part)  # now, so that nobody waits for the disk at the gate
         # Whoever opens the database meanwhile would keep the old file, and SQLite would apply the
         # log beside it to the restored one.
         with gate_of(database):
-            kept = _set_aside(database, clock) if database.exists() else None
+            kept = _set_aside(database, clock)
             take_place(part, database)
     copy = Copy(database, database.stat().st_size / 1e6, jobs, clock.monotonic() - started)
     return copy, kept
@@ -108,9 +105,7 @@ def checked(path: Path, *, named: Path | None = None) -> int:
         translated(name),
         closing(sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True)) as connection,
     ):
-        verdict = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
-        if verdict == "ok" and connection.execute("PRAGMA foreign_key_check").fetchone():
-            verdict = "rows refer to others that are not there"
+        verdict = _verdict(connection)
         if verdict != "ok":
             raise StoreDamaged(f"{name} is damaged ({' '.join(verdict.split())}): use another.")
         version, ours = version_of(connection), len(migrations())
@@ -122,13 +117,31 @@ def checked(path: Path, *, named: Path | None = None) -> int:
         return int(connection.execute("SELECT count(*) FROM jobs").fetchone()[0])
 
 
+def _verdict(connection: sqlite3.Connection) -> str:
+    try:
+        verdict = str(connection.execute("PRAGMA integrity_check(1)").fetchone()[0])
+        if verdict == "ok" and connection.execute("PRAGMA foreign_key_check").fetchone():
+            return "rows refer to others that are not there"
+    except sqlite3.DatabaseError as error:
+        if not _is_damage(error):
+            raise
+        return str(error)
+    return verdict
+
+
+def _is_damage(error: sqlite3.DatabaseError) -> bool:
+    return error.sqlite_errorcode & 0xFF in _DAMAGED  # without its finer distinctions
+
+
 def _checked_target(settings: Settings, target: Path, *, force: bool) -> Path:
-    target = target.absolute()
+    target = Path(os.path.realpath(target))  # a link stays one: what it leads to is written
     database = settings.database.resolve()
-    if target.resolve() in (database, *(_beside(database, end) for end in _HELPERS)):
+    if target in (database, *(_beside(database, end) for end in _HELPERS)):
         raise ConfigError(f"{target} is the database itself: name another file.")
-    if target.is_dir() or not target.parent.is_dir():
-        raise ConfigError(f"{target} cannot be made: name a file in a folder that exists.")
+    if not target.parent.is_dir() or (target.exists() and not target.is_file()):
+        raise ConfigError(
+            f"{target} is no file and cannot be made one: name a file in a folder that exists."
+        )
     if target.exists() and not force:
         raise ConfigError(f"{target} exists already: name another file, or add --force.")
     return target
@@ -148,13 +161,29 @@ def _nobody_runs(settings: Settings) -> Iterator[None]:
         yield
 
 
-def _set_aside(database: Path, clock: Clock) -> Path:
+def _go_on_counting(database: Path, jobs_dir: Path) -> None:
+    """New jobs must not get the numbers, and so the files, of jobs the backup does not know."""
+    numbers = [int(path.name) for path in jobs_dir.glob("*") if path.name.isdecimal()]
+    with closing(sqlite3.connect(database)) as connection, connection:
+        highest = connection.execute("SELECT max(seq) FROM sqlite_sequence WHERE name = 'jobs'")
+        last = max([highest.fetchone()[0] or 0, *numbers])
+        connection.execute("DELETE FROM sqlite_sequence WHERE name = 'jobs'")
+        connection.execute("INSERT INTO sqlite_sequence VALUES ('jobs', ?)", (last,))
+
+
+def _set_aside(database: Path, clock: Clock) -> Path | None:
     """A second name for the present database, whose old name is then free to be replaced.
 
     Out of WAL mode it is one file, and getting there is proof that no other program has it open;
     the gate, which is held, keeps it so. One too damaged for that keeps its helpers under the new
-    name: beside the restored file they would be taken for its own.
+    name: beside the restored file they would be taken for its own. So would those of a database
+    that is gone.
     """
+    kept = _unused_name(database, clock)
+    if not database.exists():
+        with translated(kept):
+            _move_helpers(database, kept)
+        return None
     with (
         translated(database),
         closing(sqlite3.connect(database, timeout=1.0, isolation_level=None)) as connection,
@@ -162,18 +191,20 @@ def _set_aside(database: Path, clock: Clock) -> Path:
         try:
             connection.execute("PRAGMA journal_mode = DELETE")
         except sqlite3.DatabaseError as error:
-            code = error.sqlite_errorcode & 0xFF  # without its finer distinctions
-            if code == sqlite3.SQLITE_BUSY:
+            if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
                 raise StoreBusy(f"Another program has {database} open: close it first.") from error
-            if code not in _DAMAGED:  # then that may be why it is replaced
+            if not _is_damage(error):  # then that may be why it is replaced
                 raise
-        kept = _unused_name(database, clock)
         _name_too(database, kept)
         with translated(kept):  # before the connection ends: it takes its helpers away
-            for helper in _HELPERS:
-                if _beside(database, helper).exists():
-                    _beside(database, helper).rename(_beside(kept, helper))
+            _move_helpers(database, kept)
     return kept
+
+
+def _move_helpers(database: Path, kept: Path) -> None:
+    for helper in _HELPERS:
+        if _beside(database, helper).exists():
+            _beside(database, helper).rename(_beside(kept, helper))
 
 
 def _unused_name(database: Path, clock: Clock) -> Path:

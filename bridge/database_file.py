@@ -5,6 +5,7 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from glob import escape
 from pathlib import Path
 
 from bridge.store_errors import translated
@@ -56,14 +57,26 @@ def gate_of(database: Path) -> Iterator[None]:
 @contextmanager
 def part_of(target: Path) -> Iterator[Path]:
     """A private empty file beside `target`, gone at the end unless it took its place."""
-    part = target.with_name(f".{target.name}.part")
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
     with translated(target):
-        part.unlink(missing_ok=True)  # of one that was killed
+        for left in target.parent.glob(f".{escape(target.name)}.*.part"):
+            if left == part or not _lives(left.suffixes[-2].lstrip(".")):  # of one that was killed
+                left.unlink(missing_ok=True)
         os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     try:
         yield part
     finally:
         part.unlink(missing_ok=True)
+
+
+def _lives(pid: str) -> bool:
+    try:
+        os.kill(int(pid), 0)
+    except (ProcessLookupError, ValueError):
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def take_place(part: Path, target: Path) -> None:

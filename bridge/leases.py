@@ -6,40 +6,25 @@ comes back can do no harm). How a job ends and what is owed for it commit togeth
 the result, the note in the chat's conversation, the jobs it unblocks, and the claim of the next.
 """
 
-import json
 import random
 import sqlite3
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
-from bridge import breaker, record
+from bridge import breaker, line, record
 from bridge.clock import Clock, stamp
 from bridge.errors import LeaseLost
+from bridge.line import Claimant
 from bridge.models import Artifact, Job, JobStatus, clean_text, retry_delay_s
 from bridge.store import Store, Tx
 
 WORKER_DIED: Final = "worker_died"
 EXPIRED: Final = "expired"
-IN_LINE: Final = ("claim_head", "claim_lane")
 STRANDED_AT_ONCE: Final = 100
 EXPIRED_AT_ONCE_MAX: Final = 20  # a longer row of them must not keep others from the database
 STEP_CHARS_MAX: Final = 200
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claimant:
-    """Who claims: `worker_id` is `slot:pid:nonce`; `kinds` only these, `except_kinds` not these."""
-
-    worker_id: str
-    kinds: tuple[str, ...] = ()
-    except_kinds: tuple[str, ...] = ()
-
-    @property
-    def slot(self) -> str:
-        """Who holds a slot knows that its former holders are dead."""
-        return self.worker_id.partition(":")[0]
 
 
 class Leases:
@@ -80,23 +65,19 @@ class Leases:
         """`claim` inside the caller's transaction."""
         now = self._now()
         tx.run("promote_due", now=now)
-        values = {
-            "worker_id": who.worker_id,
-            "lease_until": self.clock.monotonic() + self.lease_s,
-            "boot_id": self.clock.boot_id,
-            "now": now,
-            "kinds": json.dumps(who.kinds),
-            "except_kinds": json.dumps(who.except_kinds),
-            "chat_concurrency": self._chat_concurrency,
-        }
-        jobs, alone = self._load(tx, who.worker_id)
-        if alone:
-            return None
-        ways = IN_LINE if jobs else ("claim_alone", *IN_LINE)
         for _ in range(EXPIRED_AT_ONCE_MAX):
-            row = next(filter(None, (tx.one(way, **values) for way in ways)), None)
-            if row is None:
+            job_id = line.first(tx, who, now=now, chat_concurrency=self._chat_concurrency)
+            if job_id is None:
                 return None
+            row = tx.one(
+                "take_job",
+                id=job_id,
+                worker_id=who.worker_id,
+                lease_until=self.clock.monotonic() + self.lease_s,
+                boot_id=self.clock.boot_id,
+                now=now,
+            )
+            assert row is not None  # it was pending a moment ago, in this transaction
             job = Job.from_row(row)
             record.note(tx, job, "claimed", who.worker_id, now=now)
             begun = job.started_at != now  # before this claim, and since it was last retried
@@ -281,11 +262,11 @@ class Leases:
             for row in tx.all("stranded", limit=STRANDED_AT_ONCE):
                 self._unstrand(tx, row["id"], in_vain=bool(row["in_vain"]))
             rows = orphans(tx)
-            loads = {row["worker_id"]: self._load(tx, row["worker_id"])[0] for row in rows}
+            loads = {row["worker_id"]: line.load(tx, row["worker_id"])[0] for row in rows}
             return [
                 self._rescue(
                     tx,
-                    Job.from_row(row),
+                    row,
                     same_boot=row["boot_id"] == self.clock.boot_id,
                     was_alone=loads[row["worker_id"]] <= 1,
                 )
@@ -335,33 +316,28 @@ class Leases:
         if row is not None:
             record.ended(tx, Job.from_row(row), text="", delivery=None, now=now)
 
-    def _load(self, tx: Tx, worker_id: str | None) -> tuple[int, bool]:
-        """How many jobs a worker runs, and whether one of them is to run alone."""
-        row = tx.one("load", worker_id=worker_id)
-        assert row is not None
-        return row["jobs"], bool(row["alone"])
-
-    def _rescue(self, tx: Tx, job: Job, *, same_boot: bool, was_alone: bool) -> Job:
+    def _rescue(self, tx: Tx, row: sqlite3.Row, *, same_boot: bool, was_alone: bool) -> Job:
         """Take a job back from a worker that is gone.
 
         It counts as a failure only if the job ran alone there: of several, nobody knows which one
         killed the worker, so each runs alone next time. A reboot is no job's fault.
         """
+        job = Job.from_row(row)
         blamed = same_boot and was_alone
         dead = blamed and job.failures + 1 >= job.max_attempts
         now = self._now()
-        row = tx.one(
+        changed = tx.one(
             "rescue_job",
             id=job.id,
-            attempt=job.attempt,
+            attempt=row["attempt"],  # as it stands there: a hand may have written it
             status=JobStatus.FAILED if dead else JobStatus.PENDING,
             error=WORKER_DIED,
             completed_at=now if dead else None,
             blamed=blamed,
             alone=same_boot,
         )
-        assert row is not None  # it was running a moment ago, in this transaction
-        rescued = Job.from_row(row)
+        assert changed is not None  # it was running a moment ago, in this transaction
+        rescued = Job.from_row(changed)
         record.note(tx, rescued, "rescued", job.worker_id or "", level="warning", now=now)
         if dead:
             record.ended(tx, rescued, text=WORKER_DIED, delivery="failure", now=now)

@@ -4,6 +4,7 @@ Nothing here touches a database, a clock or a network.
 """
 
 import json
+import re
 import sqlite3
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
@@ -14,6 +15,7 @@ from bridge.errors import JobRefused
 PROMPT_CHARS_MAX: Final = 200_000  # about 50k tokens; a longer text belongs in a file
 JOB_TIMEOUT_S: Final = 2 * 3600.0  # of one attempt
 MAX_AGE_S: Final = 7 * 86_400.0  # nothing is replayed weeks later
+KIND: Final = re.compile(r"[a-z][a-z0-9_-]{0,29}")
 BACKOFF_FIRST_S: Final = 2.0  # then 4 and 8 s
 BACKOFF_MAX_S: Final = 3600.0  # for jobs that may fail more often than anyone waits
 
@@ -98,6 +100,7 @@ class Job:
     parent_id: int | None = None
     timeout_s: float | None = None
     expires_at: str | None = None  # UTC stamp
+    max_age_s: float | None = None  # from when it could start until then
     rescues: int = 0  # times it was taken back from a worker that was gone
     question: str | None = None  # what it asked its user, while `waiting`
     answer: str | None = None
@@ -187,11 +190,20 @@ def check_new(new: NewJob) -> None:
         )
     if not new.chat_id.strip():
         raise JobRefused("A job needs a chat_id.")
+    if not KIND.fullmatch(new.kind):
+        raise JobRefused(
+            f"{short(new.kind, 40)!r} cannot be a kind: take at most 30 of a-z, 0-9, - and _, "
+            "a letter first."
+        )
+    if new.unique_key is not None and not new.unique_key.strip():
+        raise JobRefused("The key of a job must not be empty: give it a word, or none.")
     if new.data is not None:
         try:
             json.loads(new.data, parse_constant=_no_number)
         except ValueError as error:
             raise JobRefused(f"The data of a job must be JSON: {error}.") from None
+        except RecursionError:
+            raise JobRefused("The data of a job is nested too deeply: make it flatter.") from None
 
 
 def _no_number(name: str) -> None:

@@ -90,12 +90,14 @@ async def _with_keeper(
     outdated = asyncio.create_task(store.outdated.wait())
     keeping = asyncio.create_task(keeper.of_program(settings, store, clock).run())
     try:
-        await asyncio.wait({running, outdated}, return_when=asyncio.FIRST_COMPLETED)
+        tasks = {running, outdated, keeping}
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if keeping.done():
+            await keeping  # it never ends but by a defect: a program without it must not go on
         if not running.done():
             raise NewerSchema("The database was upgraded: this program ends, to start as the new.")
         await running
     finally:
-        tasks = (running, outdated, keeping)
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks, timeout=END_S)
@@ -142,7 +144,9 @@ async def _worker(
         except_kinds=() if kinds else tuple(settings.kind_workers),
     )
     _on_signals(worker.drain)
-    watching = asyncio.create_task(watch_memory(clock, settings.worker_memory_mb, worker.drain))
+    watching = asyncio.create_task(
+        watch_memory(clock, settings.worker_memory_mb, worker.drain_soon)
+    )
     try:
         await worker.run()
     finally:

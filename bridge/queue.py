@@ -10,14 +10,14 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from bridge import record
+from bridge.breaker import EVERY_KIND
 from bridge.clock import moment, stamp
 from bridge.errors import JobNotFound, JobRefused
 from bridge.leases import Leases
 from bridge.models import MAX_AGE_S, Job, JobStatus, NewJob, check_new, clean_text
 from bridge.store import Tx
 
-EVERY_KIND: Final = "*"
-RETRIED_AT_ONCE: Final = 100  # more of them take another transaction, so that others get a turn
+AT_ONCE: Final = 100  # more of them take another transaction, so that others get a turn
 
 
 class Queue(Leases):
@@ -68,7 +68,8 @@ class Queue(Leases):
             "if_parent_fails": new.if_parent_fails,
             "parent_id": new.parent_id,
             "timeout_s": new.timeout_s,
-            "expires_at": self._expiry(new.run_at or now, new.max_age_s),
+            "expires_at": self._expiry(max(new.run_at or now, now), new.max_age_s),
+            "max_age_s": new.max_age_s,
             "schedule_id": new.schedule_id,
             "created_at": now,
         }
@@ -100,18 +101,20 @@ class Queue(Leases):
         return job
 
     async def cancel_tree(self, job_id: int, *, chat_id: str | None = None) -> list[Job]:
-        """Cancel a job and all that came from it or waits for it, in one commit.
+        """Cancel a job and all that came from it or waits for it; a hundred in one commit.
 
         Returns those that had not ended, as they now are. Raises: JobNotFound.
         """
 
         def cut(tx: Tx) -> list[Job]:
             self.find(tx, job_id, chat_id)
-            tree = [row["id"] for row in tx.all("live_tree", id=job_id)]
-            # The deepest first: what waits for a job is over before the job itself is.
-            return [self.cancel_in(tx, one, chat_id=None) for one in reversed(tree)]
+            tree = [row["id"] for row in tx.all("live_tree", id=job_id, limit=AT_ONCE)]
+            return [self.cancel_in(tx, one, chat_id=None) for one in tree]
 
-        return await self.store.write(cut)
+        cancelled: list[Job] = []
+        while len(some := await self.store.write(cut)) == AT_ONCE:
+            cancelled += some
+        return [*cancelled, *some][::-1]
 
     async def retry(self, job_id: int, *, chat_id: str | None = None) -> Job:
         """Run a failed or cancelled job again from its last finished step.
@@ -128,8 +131,9 @@ class Queue(Leases):
         if twin not in (None, job_id):
             raise JobRefused(f"Job {twin} does the same: wait for it, or cancel it first.")
         now = self._now()
-        max_age_s = MAX_AGE_S if found.expires_at is not None else None
-        row = tx.one("retry_job", id=job_id, expires_at=self._expiry(now, max_age_s))
+        if found.status in (JobStatus.FAILED, JobStatus.CANCELLED):
+            tx.run("drop_failed_parents", job_id=job_id)
+        row = tx.one("retry_job", id=job_id, expires_at=self._new_expiry(found, now))
         if row is None:
             return found
         job = Job.from_row(row)
@@ -149,7 +153,7 @@ class Queue(Leases):
 
         def some(tx: Tx) -> tuple[int, list[int]]:
             values = {"after_id": after_id, "kind": kind, "chat_id": chat_id}
-            dead = [row["id"] for row in tx.all("dead_ids", **values, limit=RETRIED_AT_ONCE)]
+            dead = [row["id"] for row in tx.all("dead_ids", **values, limit=AT_ONCE)]
             again = []
             for job_id in dead:
                 try:
@@ -172,13 +176,8 @@ class Queue(Leases):
         def put_off(tx: Tx) -> Job:
             found = self.find(tx, job_id, chat_id)
             run_at = stamp(until)
-            max_age_s = MAX_AGE_S if found.expires_at is not None else None
-            row = tx.one(
-                "snooze_job",
-                id=job_id,
-                run_at=run_at,
-                expires_at=self._expiry(run_at, max_age_s),
-            )
+            expires_at = self._new_expiry(found, run_at)
+            row = tx.one("snooze_job", id=job_id, run_at=run_at, expires_at=expires_at)
             if row is None:
                 raise JobRefused(
                     f"Job {job_id} is {found.status}: only one that waits can be put off."
@@ -198,6 +197,8 @@ class Queue(Leases):
     def answer_in(self, tx: Tx, job_id: int, text: str, *, chat_id: str | None) -> Job:
         """`answer` inside the caller's transaction."""
         found = self.find(tx, job_id, chat_id)
+        if not clean_text(text).strip():
+            raise JobRefused(f"The answer to job {job_id} is empty: say what it is to go on with.")
         row = tx.one("answer_job", id=job_id, answer=clean_text(text))
         if row is None:
             raise JobRefused(f"Job {job_id} is {found.status}: it waits for no answer.")
@@ -267,6 +268,10 @@ class Queue(Leases):
             "then or when one fails" if new.if_parent_fails == "run" else "cancelled if one fails"
         )
         return f"after {names}; {also}"
+
+    def _new_expiry(self, job: Job, start: str) -> str | None:
+        """When a job that was put off or is run again is too old; by hand it may have no age."""
+        return None if job.expires_at is None else self._expiry(start, job.max_age_s or MAX_AGE_S)
 
     def _expiry(self, start: str, max_age_s: float | None) -> str | None:
         if max_age_s is None:

@@ -15,6 +15,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from bridge.errors import ConfigError
+from bridge.models import KIND
 
 # name -> (default, what it means); `--help` of bridge and worker, the README and a test use it.
 VARIABLES: Final[dict[str, tuple[str, str]]] = {
@@ -37,7 +38,6 @@ VARIABLES: Final[dict[str, tuple[str, str]]] = {
     "KITT_WORKER_MODEL": ("claude-sonnet-5-5", "model that does the jobs"),
 }
 MEMORY_MB_MIN: Final = 128  # a worker that has done one job holds about 100
-KIND: Final = re.compile(r"[a-z][a-z0-9_-]{0,29}")  # of a job with workers of its own
 _FOREIGN_HOSTS = ("deepseek.", "moonshot.", "z.ai", "minimax.")
 
 

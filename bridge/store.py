@@ -23,7 +23,7 @@ import aiosqlite
 
 from bridge import failpoints
 from bridge.database_file import open_database, open_gate
-from bridge.errors import NewerSchema
+from bridge.errors import ConfigError, NewerSchema
 from bridge.migrate import migrate, migrations, version_of
 from bridge.statements import statements as statements
 from bridge.store_errors import say_who_writes, translated
@@ -364,7 +364,8 @@ class Store:
                 if verdict != "ok":
                     raise sqlite3.DatabaseError(f"database disk image is malformed: {verdict}")
             migrate(connection, self.path, steps)
-            connection.execute("PRAGMA journal_mode = WAL")
+            if connection.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
+                raise ConfigError(f"{self.path} cannot be shared here: move it to a local disk.")
             self._version = version_of(connection)  # the first look in WAL mode shows we are here
             connection.execute("PRAGMA synchronous = NORMAL")  # what is promised is synced by us
             connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")

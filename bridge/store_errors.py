@@ -27,9 +27,12 @@ def translated(path: Path) -> Iterator[None]:
 
 
 def _sentence(path: Path, error: Exception) -> KittError:
-    text = " ".join(str(error).split())  # a verdict on damage may have several lines
     if isinstance(error, sqlite3.IntegrityError | sqlite3.ProgrammingError):
         raise error  # the programmer's, not the user's
+    if isinstance(error, OSError):  # what it says holds the path, which may hold any word
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        return _full(path) if full else _cannot_be_opened(path, error.strerror or str(error))
+    text = " ".join(str(error).split())  # a verdict on damage may have several lines
     if "locked" in text or "busy" in text:
         return StoreBusy(f"{path} is locked by another program: close it, or wait and try again.")
     if "malformed" in text or "not a database" in text:
@@ -38,18 +41,22 @@ def _sentence(path: Path, error: Exception) -> KittError:
             "Nothing was changed and nothing new was started in its place."
         )
     may_be_full = any(words in text for words in _MAY_BE_FULL)
-    if (
-        "full" in text
-        or getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
-        or (may_be_full and disk_is_full(path))
-    ):
-        return TryLater(f"The disk of {path} is full: make room; KITT goes on by itself.")
-    if isinstance(error, OSError) or "unable to open" in text or "readonly" in text:
-        return ConfigError(
-            f"{path} cannot be opened ({getattr(error, 'strerror', None) or text}): "
-            "check that the folder exists and may be written by this user."
-        )
+    if "full" in text or (may_be_full and disk_is_full(path)):
+        return _full(path)
+    if "unable to open" in text or "readonly" in text:
+        return _cannot_be_opened(path, text)
     return StoreDamaged(f"{path} cannot be used ({text}): run `kitt doctor`.")
+
+
+def _full(path: Path) -> TryLater:
+    return TryLater(f"The disk of {path} is full: make room; KITT goes on by itself.")
+
+
+def _cannot_be_opened(path: Path, reason: str) -> ConfigError:
+    return ConfigError(
+        f"{path} cannot be opened ({reason}): check that the folder exists and may be written by "
+        "this user."
+    )
 
 
 def disk_is_full(path: Path) -> bool:

@@ -15,7 +15,9 @@ import secrets
 import socket
 import threading
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,7 +35,7 @@ from bridge.errors import (
     TryLater,
     TurnLimitReached,
 )
-from bridge.leases import Claimant
+from bridge.line import Claimant
 from bridge.models import JOB_TIMEOUT_S, Job
 from bridge.profile import worker_prompt
 from bridge.queue import Queue
@@ -49,6 +51,7 @@ IDLE_LOOK_S: Final = 2.0  # for rows made by hand; everything else announces its
 BUSY_LOOK_S: Final = 0.5  # a status set to cancelled by hand stops the job within a second
 DRAIN_S: Final = 20.0  # supervisord waits 30 s before it kills
 PROVIDER_WAIT_MAX_S: Final = 60.0
+PROVIDER_PATIENCE: Final = timedelta(days=1)
 LIMITS: Final = Limits(calls_max=60, max_tokens=32_000)
 SMALL_LIMITS: Final = Limits(calls_max=60, max_tokens=8_000)  # what most other models can write
 
@@ -106,6 +109,11 @@ class Worker:
         self._draining = False
         self._over = threading.Event()
         self._beat_at = self._rescue_at = 0.0
+
+    def drain_soon(self) -> None:
+        """Take nothing new; when it drains already, that changes nothing."""
+        if not self._draining:
+            self.drain()
 
     def drain(self) -> None:
         """Take nothing new. A second call gives back what runs at once."""
@@ -244,6 +252,8 @@ class Worker:
         for task in late:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
+        with suppress(TryLater):  # then whoever has the slot next takes it back
+            await self._compare(self._queue.held)
 
     async def _run_jobs(self, job: Job) -> None:
         """One attempt, then the one that was claimed with its end, and so on."""
@@ -258,8 +268,8 @@ class Worker:
             if following is not None and in_order:
                 del self._running[job.id, job.attempt]
                 self._runs(following, task)
-            elif following is not None:
-                await self._queue.give_back(following)  # nothing, if its commit has failed
+            else:
+                # If its commit did not fail, we hold a job that does not run: `_compare` finds it.
                 following = None
 
     async def _run_job(self, running: Running) -> bool:
@@ -303,7 +313,14 @@ class Worker:
             log.warning("%s", lost)
 
     async def _wait_for_provider(self, job: Job, error: ModelUnavailable) -> None:
-        """Not the job's fault: it waits in the queue, visibly, without using up an attempt."""
+        """Not the job's fault: it waits in the queue, visibly, without using up an attempt.
+
+        For a day: what the provider never answers must not keep what waits behind it for ever.
+        """
+        started = moment(job.started_at) if job.started_at else self._clock.now()
+        if self._clock.now() - started > PROVIDER_PATIENCE:
+            await self._end(job, f"model_away: {error}", again=False)
+            return
         waits = self._provider_waits.get(job.id, 0)
         self._provider_waits[job.id] = min(waits + 1, 6)
         wait_s = error.retry_after_s or min(PROVIDER_WAIT_MAX_S, 2.0 * 2**waits)

@@ -318,8 +318,15 @@ class QueueMachine(RuleBasedStateMachine):
             return
         if job.status in (FAILED, CANCELLED):
             assert twin is None
-            waits = any(not self.jobs[parent].status.final for parent in job.parents)
-            self.jobs[job_id] = replace(job, failures=0, run_at=None, worker_id=None, turn=None)
+            parents = type(job.parents)(
+                parent
+                for parent in job.parents
+                if self.jobs[parent].status not in (FAILED, CANCELLED)
+            )
+            waits = any(not self.jobs[parent].status.final for parent in parents)
+            self.jobs[job_id] = replace(
+                job, failures=0, run_at=None, worker_id=None, turn=None, parents=parents
+            )
             self.line_up(job_id, BLOCKED if waits else PENDING)
 
     def answer(self, number: int) -> None:
@@ -346,17 +353,19 @@ class QueueMachine(RuleBasedStateMachine):
         running = Counter(job.chat for job in self.jobs.values() if job.status is RUNNING)
         beside = self.load(self.workers[worker])
         order = sorted(
-            (not job.alone, -job.priority, job.turn, job_id)
+            (-job.priority, job.turn, job_id)
             for job_id, job in self.jobs.items()
             if job.status is PENDING and running[job.chat] < CHAT_CONCURRENCY
-            if not (job.alone and beside)
         )
+        line = [place for place in order if not self.jobs[place[2]].alone]
         if any(job.alone for job in beside):
             order = []
+        elif beside and order[:1] != line[:1]:  # someone must make room, and else the line goes on
+            order = [] if self.is_least_busy(worker) else line
 
         taken = self.run(self.queue.claim(self.workers[worker]))
 
-        assert (taken and taken.id) == (order[0][3] if order else None)
+        assert (taken and taken.id) == (order[0][2] if order else None)
         if taken is None:
             return
         self.jobs[taken.id] = replace(
@@ -370,6 +379,12 @@ class QueueMachine(RuleBasedStateMachine):
         mine = self.jobs[taken.id]
         self.turns[mine.priority] = max(self.turns.get(mine.priority, -1), mine.turn or 0)
         self.claims.append(taken)
+
+    def is_least_busy(self, worker: int) -> bool:
+        """Does nobody, dead or alive, run fewer jobs but some?"""
+        me = self.workers[worker]
+        loads = Counter(job.worker_id or "" for job in self.jobs.values() if job.status is RUNNING)
+        return min((jobs, name) for name, jobs in loads.items()) == (loads[me], me)
 
     def load(self, worker_id: str | None) -> list[Expected]:
         """What a worker runs, dead or alive."""
@@ -426,6 +441,7 @@ class QueueMachine(RuleBasedStateMachine):
             job = self.jobs[claim.id]
             job.worker_id = None
             job.run_at = self.later(wait_s) if wait_s else None
+            job.turn = None if wait_s else job.turn
             self.line_up(claim.id, SCHEDULED if wait_s else PENDING)
 
     def rescue(self, worker: int) -> None:

@@ -24,9 +24,10 @@ RINGS: Final[dict[str, int]] = {
     **dict.fromkeys(("__init__", "errors", "models", "settings", "clock", "timing"), 0),
     "failpoints": 0,
     **dict.fromkeys(
-        ("wake", "statements", "store", "deliveries", "conversation", "record", "leases", "queue"),
+        ("wake", "statements", "store", "deliveries", "conversation", "record", "line"),
         1,
     ),
+    **dict.fromkeys(("leases", "queue"), 1),
     **dict.fromkeys(("people", "profile", "logs", "breaker", "alerts", "schedules"), 1),
     **dict.fromkeys(("alert_box", "migrate", "store_errors", "database_file", "retention"), 1),
     **dict.fromkeys(("agent", "tools"), 2),

@@ -419,6 +419,37 @@ async def test_restore_refuses_while_a_program_has_only_just_opened_the_database
     await store.close()
 
 
+async def test_log_of_a_database_that_is_gone_is_not_taken_for_that_of_the_restored_one(
+    settings: Settings, clock: FakeClock, tmp_path: Path
+) -> None:
+    copy = await backup(settings, tmp_path / "copy.db", force=False, clock=clock)
+    await grown(settings, log=tmp_path / "log")
+    settings.database.unlink()
+    shutil.copy(tmp_path / "log", f"{settings.database}-wal")
+
+    restore(settings, copy.path, clock=clock)
+
+    assert jobs_in(settings.database) == 3
+    assert shell(settings.database, "SELECT name FROM meta WHERE name = 'much'") == []
+    (kept,) = settings.memory.glob("*before-restore*-wal")
+    assert kept.read_bytes() == (tmp_path / "log").read_bytes()
+
+
+async def test_new_jobs_do_not_get_the_files_of_jobs_the_backup_does_not_know(
+    settings: Settings, clock: FakeClock, tmp_path: Path
+) -> None:
+    copy = await backup(settings, tmp_path / "copy.db", force=False, clock=clock)
+    await add(settings, clock, 4)
+    folder = settings.jobs_dir / "6"
+    folder.mkdir(parents=True)
+    (folder / "salary.txt").write_text("for somebody else")
+
+    restore(settings, copy.path, clock=clock)
+    await add(settings, clock, 1)
+
+    assert [row["id"] for row in shell(settings.database, "SELECT id FROM jobs")] == [1, 2, 3, 7]
+
+
 async def test_restore_puts_a_database_where_none_is(
     settings: Settings, clock: FakeClock, tmp_path: Path
 ) -> None:

@@ -253,6 +253,19 @@ async def test_the_wait_the_other_side_asks_for_is_kept_to_an_hour(
     assert shut_s(store, clock) == waits_s
 
 
+async def test_a_breaker_that_a_wrong_clock_opened_in_the_future_opens_now(
+    store: Store, queue: Queue, breaker: Breaker, clock: FakeClock
+) -> None:
+    await fail(breaker, 5)
+    clock.jump(-86_400)
+    assert await passes(queue)
+
+    await fail(breaker)
+
+    assert not await passes(queue)
+    assert shut_s(store, clock) == 30
+
+
 async def test_a_later_failure_never_makes_a_wait_shorter(
     store: Store, breaker: Breaker, clock: FakeClock
 ) -> None:
@@ -273,6 +286,26 @@ async def test_one_job_tries_and_the_others_wait_for_it(
     clock.advance(31)
 
     assert [await passes(queue) for _ in range(5)] == [True, False, False, False, False]
+
+
+async def test_a_job_that_fails_whenever_it_tries_does_not_try_for_all_others_for_ever(
+    queue: Queue, breaker: Breaker, clock: FakeClock
+) -> None:
+    await queue.add(a_job(prompt="too large for this account"))
+    await queue.add_many([a_job() for _ in range(3)])
+    await fail(breaker, 5)
+    tried = []
+
+    for _ in range(3):
+        clock.advance(130)
+        job = await queue.claim(A)
+        assert job is not None
+        tried.append(job.id)
+        if job.id == 1:
+            await fail(breaker)
+            await queue.give_back(job, wait_s=60)
+
+    assert tried == [1, 2, 3]
 
 
 async def test_a_prober_that_says_nothing_holds_the_others_up_for_a_minute(

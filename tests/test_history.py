@@ -8,7 +8,7 @@ from fakes import a_job, shell
 
 from bridge.deliveries import owe
 from bridge.emulator.telegram import TelegramEmulator
-from bridge.leases import Claimant
+from bridge.line import Claimant
 from bridge.prove import history
 from bridge.prove.witness import Message, Witness, card_of
 from bridge.queue import Queue

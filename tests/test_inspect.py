@@ -15,7 +15,7 @@ from fakes import START, FakeClock, OpenStore, shell
 
 from bridge import schedules
 from bridge.clock import Clock, stamp
-from bridge.leases import Claimant
+from bridge.line import Claimant
 from bridge.models import Job, JobStatus, NewJob
 from bridge.queue import Queue
 from bridge.schedules import NewSchedule

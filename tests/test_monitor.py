@@ -27,7 +27,7 @@ from waiting import until
 
 from bridge import monitor
 from bridge.clock import stamp
-from bridge.leases import Claimant
+from bridge.line import Claimant
 from bridge.models import JobStatus, NewJob
 from bridge.monitor_view import frame, harmless, span
 from bridge.queue import Queue

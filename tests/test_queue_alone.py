@@ -2,11 +2,11 @@
 
 from fakes import FakeClock, a_job, shell
 
-from bridge.leases import Claimant
+from bridge.line import Claimant
 from bridge.models import Job, JobStatus, NewJob
 from bridge.queue import Queue
 
-A, B, C = "w1:1:a", "w2:2:b", "w1:3:c"  # C has the slot of A
+A, B, C, D = "w1:1:a", "w2:2:b", "w1:3:c", "w3:4:d"  # C has the slot of A
 
 
 async def run_together(queue: Queue, *jobs: NewJob, worker_id: str = A) -> list[Job]:
@@ -47,22 +47,59 @@ async def test_worker_with_a_job_that_runs_alone_takes_nothing_else(queue: Queue
     assert await claimed_id(queue, B) == 2
 
 
-async def test_worker_that_does_something_passes_such_a_job_by(queue: Queue) -> None:
-    await run_together(queue, a_job(), worker_id=B)
+async def test_busy_worker_passes_such_a_job_by_while_another_has_less_to_do(
+    queue: Queue,
+) -> None:
+    await run_together(queue, a_job(), a_job(), worker_id=B)
+    await run_together(queue, a_job(), worker_id=D)
     await run_together(queue, a_job())
     await queue.rescue(C)
     await queue.add(a_job())
 
-    assert [await claimed_id(queue, B) for _ in range(2)] == [3, None]
-    assert await claimed_id(queue, C) == 2
+    assert await claimed_id(queue, B) == 5
+    assert await claimed_id(queue, C) == 4
 
 
-async def test_empty_worker_takes_such_a_job_before_all_others(queue: Queue) -> None:
+async def test_least_busy_worker_makes_room_for_such_a_job_however_long_the_line(
+    queue: Queue,
+) -> None:
+    (last,) = await run_together(queue, a_job(), worker_id=B)
+    await run_together(queue, a_job(), a_job(), worker_id=D)
+    (suspect,) = await run_together(queue, a_job())
+    await queue.rescue(C)
+    line = [await queue.add(a_job(chat_id="8")) for _ in range(5)]
+
+    assert await claimed_id(queue, B) is None
+    assert await claimed_id(queue, D) == line[0].id
+    following = await queue.finish_and_claim(last, "42", B)
+
+    assert following is not None
+    assert following.id == suspect.id
+
+
+async def test_worker_of_other_kinds_makes_no_room_for_such_a_job(queue: Queue) -> None:
+    browser = Claimant(worker_id=B, kinds=("browser",))
+    others = Claimant(worker_id=D, except_kinds=("browser",))
+    await queue.register(browser, pid=2, host="here")
+    await run_together(queue, a_job(), a_job(), worker_id=D)
+    await run_together(queue, a_job())
+    await queue.rescue(C)
+    await queue.add_many([a_job(kind="browser"), a_job(kind="browser"), a_job()])
+
+    assert [await claimed_id(queue, browser) for _ in range(2)] == [4, 5]
+    await queue.finish(await queue.get(4), "42")
+    assert await claimed_id(queue, others) is None
+
+
+async def test_more_urgent_jobs_go_before_such_a_job(queue: Queue) -> None:
     await run_together(queue, a_job())
     await queue.rescue(C)
     await queue.add(a_job(priority=9))
+    await queue.add(a_job())
 
-    assert await claimed_id(queue, C) == 1
+    assert await claimed_id(queue, C) == 2
+    await queue.finish_and_claim(await queue.get(2), "42", C)
+    assert await queue.held(C) == {(1, 2)}
 
 
 async def test_most_urgent_of_such_jobs_is_first(queue: Queue) -> None:

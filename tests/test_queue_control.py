@@ -5,7 +5,6 @@ test_queue_mutants_control.py against broken queues too.
 """
 
 import json
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
@@ -17,8 +16,9 @@ from transactions import watched
 
 from bridge.clock import stamp
 from bridge.errors import JobNotFound, JobRefused, LeaseLost
-from bridge.leases import EXPIRED_AT_ONCE_MAX, Claimant
-from bridge.models import MAX_AGE_S, Job, JobStatus
+from bridge.leases import EXPIRED_AT_ONCE_MAX
+from bridge.line import Claimant
+from bridge.models import Job, JobStatus
 from bridge.queue import Queue
 
 A, B = "w1:11:a", "w2:22:b"
@@ -98,9 +98,9 @@ async def test_finish_and_next_claim_are_one_commit(queue: Queue, clock: FakeClo
     assert await statuses(queue) == [DONE, RUNNING]
     assert owed(queue, "result") == [job.id]
     (commit,) = commits
-    assert [name for name in commit if name in ("finish_job", "claim_head")] == [
+    assert [name for name in commit if name in ("finish_job", "take_job")] == [
         "finish_job",
-        "claim_head",
+        "take_job",
     ]
     assert await queue.held(A) == {(2, 1)}
 
@@ -164,6 +164,20 @@ async def test_tree_is_cancelled_in_one_commit_and_nothing_of_it_starts_in_betwe
     assert len(commits) == 1
     for job_id in tree[1:]:
         assert [event for event, _ in history(queue, job_id)] == ["added", "cancelled"]
+
+
+async def test_large_tree_is_cancelled_in_several_commits_so_that_others_get_a_turn(
+    queue: Queue, clock: FakeClock
+) -> None:
+    root = await claimed(queue, A)
+    await queue.add_many([a_job(parent_id=root.id, after=(root.id,)) for _ in range(249)])
+    commits = await watched(queue.store)
+
+    gone = await queue.cancel_tree(root.id)
+
+    assert [job.id for job in gone] == list(range(1, 251))
+    assert [commit.count("cancel_job") for commit in commits] == [100, 100, 50]
+    assert "live_tree" in commits[-1]
 
 
 async def test_branch_is_cancelled_without_the_rest_of_its_tree(
@@ -343,7 +357,7 @@ async def test_put_off_job_has_its_whole_term_from_its_new_time(
 
     later = await queue.snooze(job.id, START + timedelta(days=30))
 
-    assert later.expires_at == stamp(START + timedelta(days=30, seconds=MAX_AGE_S))
+    assert later.expires_at == stamp(START + timedelta(days=30, seconds=60))
 
 
 # --- too late -------------------------------------------------------------------------------------
@@ -427,8 +441,8 @@ async def test_retried_job_has_a_new_term_and_can_miss_it_too(
 
     again = await queue.retry(job.id)
 
-    assert again.expires_at == stamp(clock.now() + timedelta(seconds=MAX_AGE_S))
-    clock.advance(MAX_AGE_S)
+    assert again.expires_at == stamp(clock.now() + timedelta(seconds=60))
+    clock.advance(60)
     assert await queue.claim(A) is None
     assert (await queue.get(job.id)).error == "expired"
     await queue.retry(job.id)
@@ -567,254 +581,19 @@ async def test_retry_of_a_job_whose_parent_failed_runs_it(queue: Queue, clock: F
     assert taken.id == child.id
 
 
-# --- questions ------------------------------------------------------------------------------------
-
-
-async def asking(queue: Queue, **changes: Any) -> Job:
-    """A job that waits for an answer."""
-    job = await claimed(queue, A, **changes)
-    await queue.ask(job, "Which one? \ud83e")
-    return job
-
-
-async def test_asking_leaves_no_lease_and_owes_the_question(queue: Queue, clock: FakeClock) -> None:
-    job = await asking(queue)
-
-    waiting = await queue.get(job.id)
-    assert (waiting.status, waiting.question, waiting.answer) == (WAITING, "Which one? ?", None)
-    assert (waiting.worker_id, waiting.completed_at) == (None, None)
-    assert shell(queue.store.path, "SELECT lease_until FROM jobs") == [{"lease_until": None}]
-    assert await queue.held(A) == set()
-    assert owed(queue, "question") == [job.id]
-    assert history(queue, job.id)[-1] == ("asked", "Which one? ?")
-
-
-async def test_chat_is_told_of_the_question(queue: Queue, clock: FakeClock) -> None:
-    await asking(queue)
-
-    (message,) = shell(queue.store.path, "SELECT conversation, content FROM messages")
-    assert message["conversation"] == "chat:7:0"
-    text = json.loads(message["content"])[0]["text"]
-    assert text == '<kitt-event job="1" status="waiting">Which one? ?</kitt-event>'
-
-
-async def test_waiting_job_is_not_rescued_or_claimed_however_long_it_waits(
+async def test_retried_job_whose_parent_failed_waits_for_the_other_one_and_then_runs(
     queue: Queue, clock: FakeClock
 ) -> None:
-    await asking(queue)
-    clock.advance(30 * 86_400)
-    clock.boot_id = "boot-2"
+    bad, good = await claimed(queue, A), await claimed(queue, A)
+    child = await queue.add(a_job(after=(bad.id, good.id)))
+    await queue.fail(bad, "boom", again=False)
 
-    assert await queue.rescue(B) == []
-    assert await queue.rescue("w1:12:b") == []
-    assert await queue.claim(B) is None
-    assert await statuses(queue) == [WAITING]
-
-
-async def test_answered_job_goes_on_in_its_old_turn(queue: Queue, clock: FakeClock) -> None:
-    job = await asking(queue)
-    await queue.add_many([a_job() for _ in range(3)])
-
-    answered = await queue.answer(job.id, "The blue one \ud83e")
-
-    assert (answered.status, answered.answer) == (PENDING, "The blue one ?")
-    assert history(queue, job.id)[-1] == ("answered", "")
-    again = await queue.claim(B)
-    assert again is not None
-    assert (again.id, again.attempt, again.failures) == (job.id, 2, 0)
-
-
-async def test_second_question_is_owed_too_and_has_no_old_answer(
-    queue: Queue, clock: FakeClock
-) -> None:
-    job = await asking(queue)
-    await queue.answer(job.id, "The blue one")
-    again = await queue.claim(B)
-    assert again is not None
-
-    await queue.ask(again, "And how big?")
-
-    waiting = await queue.get(job.id)
-    assert (waiting.question, waiting.answer) == ("And how big?", None)
-    assert owed(queue, "question") == [job.id, job.id]
-
-
-@pytest.mark.parametrize(
-    "status", ["pending", "scheduled", "blocked", "running", "done", "failed", "cancelled"]
-)
-async def test_job_that_does_not_wait_takes_no_answer(
-    queue: Queue, clock: FakeClock, status: str
-) -> None:
-    job = await claimed(queue, A)
-    shell(queue.store.path, "UPDATE jobs SET status = :status", status=status)
-    before = everything(queue)
-
-    with pytest.raises(JobRefused) as refused:
-        await queue.answer(job.id, "The blue one")
-
-    assert str(refused.value) == f"Job 1 is {status}: it waits for no answer."
-    assert everything(queue) == before
-
-
-async def test_job_of_another_chat_takes_no_answer(queue: Queue, clock: FakeClock) -> None:
-    job = await asking(queue, chat_id="8")
-
-    with pytest.raises(JobNotFound):
-        await queue.answer(job.id, "The blue one", chat_id="7")
-
-    assert await statuses(queue) == [WAITING]
-
-
-async def lose_by_cancel(queue: Queue, clock: FakeClock) -> None:
-    await queue.cancel(1)
-
-
-async def lose_to_the_same_worker(queue: Queue, clock: FakeClock) -> None:
-    clock.advance(31)
+    assert (await queue.retry(child.id)).status is BLOCKED
     await queue.rescue(B)
-    await queue.claim(A)
+    assert (await queue.get(child.id)).status is BLOCKED
 
-
-async def lose_to_another(queue: Queue, clock: FakeClock) -> None:
-    await queue.give_back(await queue.get(1))
-    await queue.claim(B)
-
-
-@pytest.mark.parametrize("lose", [lose_by_cancel, lose_to_the_same_worker, lose_to_another])
-async def test_late_worker_asks_nothing(
-    queue: Queue, clock: FakeClock, lose: Callable[[Queue, FakeClock], Awaitable[None]]
-) -> None:
-    late = await claimed(queue, A)
-    await lose(queue, clock)
-    before = everything(queue)
-
-    with pytest.raises(LeaseLost):
-        await queue.ask(late, "Which one?")
-
-    assert everything(queue) == before
-
-
-async def test_waiting_job_can_be_cancelled_and_then_takes_no_answer(
-    queue: Queue, clock: FakeClock
-) -> None:
-    job = await asking(queue)
-    await queue.cancel(job.id)
-
-    with pytest.raises(JobRefused, match="Job 1 is cancelled: it waits for no answer"):
-        await queue.answer(job.id, "The blue one")
-
-
-async def test_unique_key_of_a_waiting_job_is_taken(queue: Queue, clock: FakeClock) -> None:
-    job = await asking(queue, unique_key="daily")
-
-    assert (await queue.add(a_job(unique_key="daily"))).id == job.id
-
-
-async def test_question_takes_no_place_of_its_chat(queue: Queue, clock: FakeClock) -> None:
-    limited = Queue(store=queue.store, clock=clock, chat_concurrency=1)
-    await asking(limited)
-    await queue.add(a_job())
-
-    assert await limited.claim(A) is not None
-
-
-# --- rescues --------------------------------------------------------------------------------------
-
-
-async def test_rescues_are_counted(queue: Queue, clock: FakeClock) -> None:
-    await queue.add(a_job())
-    for rescues in (1, 2):
-        await queue.claim(A)
-        clock.advance(31)
-        (job,) = await queue.rescue(B)
-        assert (job.rescues, job.failures) == (rescues, rescues)
-
-
-# --- the workers table ----------------------------------------------------------------------------
-
-
-def workers(queue: Queue) -> list[tuple[Any, ...]]:
-    """Slot, state, last job, attempts that ended and how many of them badly."""
-    sql = "SELECT slot, state, job_id, processed, failed FROM workers ORDER BY started_at, id"
-    return [tuple(row.values()) for row in shell(queue.store.path, sql)]
-
-
-async def enter(queue: Queue, worker_id: str = A, state: str = "idle", *kinds: str) -> None:
-    who = Claimant(worker_id=worker_id, kinds=kinds)
-    await queue.register(who, pid=11, host="here", state=state)
-
-
-async def test_worker_is_idle_then_busy_then_idle_and_its_ends_are_counted(
-    queue: Queue, clock: FakeClock
-) -> None:
-    await enter(queue)
-    assert workers(queue) == [("w1", "idle", None, 0, 0)]
-
-    first, second = await claimed(queue, A), await claimed(queue, A)
-    assert workers(queue) == [("w1", "busy", 2, 0, 0)]
-
-    await queue.finish(first, "42")
-    assert workers(queue) == [("w1", "busy", 2, 1, 0)]
-    await queue.fail(second, "boom")
-    assert workers(queue) == [("w1", "idle", 2, 2, 1)]
-
-
-@pytest.mark.parametrize("how", ["given back", "asked"])
-async def test_attempt_that_ends_without_an_end_of_its_job_frees_the_worker(
-    queue: Queue, clock: FakeClock, how: str
-) -> None:
-    await enter(queue)
-    job = await claimed(queue, A)
-
-    await (queue.give_back(job) if how == "given back" else queue.ask(job, "Which one?"))
-
-    assert workers(queue) == [("w1", "idle", 1, 1, 0)]
-
-
-async def test_heartbeat_is_a_sign_of_life(queue: Queue, clock: FakeClock) -> None:
-    await enter(queue)
-    await enter(queue, B)
-    await claimed(queue, A)
-    clock.advance(10)
-
-    await queue.heartbeat(A)
-
-    beats = shell(queue.store.path, "SELECT id, beat_at FROM workers ORDER BY id")
-    assert [row["beat_at"] for row in beats] == [stamp(clock.now()), stamp(START)]
-
-
-async def test_draining_worker_stays_draining_until_it_is_gone(
-    queue: Queue, clock: FakeClock
-) -> None:
-    await enter(queue)
-    job = await claimed(queue, A)
-    await enter(queue, A, "draining")
-    await claimed(queue, A)
-    await queue.finish(job, "42")
-    assert workers(queue)[0][1] == "draining"
-
-    await enter(queue, A, "gone")
-
-    assert workers(queue) == [("w1", "gone", 1, 1, 0)]
-
-
-async def test_predecessor_in_a_slot_is_gone_when_its_successor_comes(
-    queue: Queue, clock: FakeClock
-) -> None:
-    await enter(queue, "w1:11:a")
-    await claimed(queue, "w1:11:a")
-    await enter(queue, "w2:22:b")
-    clock.advance(1)
-
-    await enter(queue, "w1:12:c", "idle", "browser", "code")
-
-    assert workers(queue) == [
-        ("w1", "gone", None, 0, 0),
-        ("w2", "idle", None, 0, 0),
-        ("w1", "idle", None, 0, 0),
-    ]
-    kinds = shell(queue.store.path, "SELECT kinds FROM workers WHERE id = 'w1:12:c'")
-    assert kinds == [{"kinds": "browser,code"}]
+    await queue.finish(good, "42")
+    assert (await queue.get(child.id)).status is PENDING
 
 
 # --- any order ------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ import pytest
 import test_queue_contract as contract
 import test_queue_control as control
 import test_queue_fairness as fairness
+import test_queue_workers as workers
 from fakes import FakeClock, OpenStore
 from test_queue_mutants import (
     CAUGHT,
@@ -25,7 +26,8 @@ from test_queue_mutants import (
     next_attempt,
 )
 
-from bridge.leases import EXPIRED, Claimant
+from bridge.leases import EXPIRED
+from bridge.line import Claimant
 from bridge.migrate import migrations
 from bridge.models import Job
 from bridge.queue import Queue
@@ -33,12 +35,10 @@ from bridge.store import Tx, statements
 
 # --- turns, lanes, kinds --------------------------------------------------------------------------
 
-PAUSED = "NOT EXISTS (SELECT 1 FROM queues WHERE kind IN ('*', head.kind))"
+CLOSED = "head.kind NOT IN (SELECT value FROM json_each(:closed))"
 LIMIT = "< :chat_concurrency"
 KINDS = "(:kinds = '[]' OR head.kind IN (SELECT value FROM json_each(:kinds)))"
-EXCEPT = "(:except_kinds = '[]'\n                     OR"
 BROKEN = "WHERE :now >= opened_at AND :now < open_until"
-AND_KIND = "\n                                   AND kind"
 NEXT_TURN = "AND turn > coalesce((SELECT turn FROM turns WHERE priority = :priority), -1)"
 newcomer = partial(
     fairness.test_newcomer_does_not_pass_who_has_waited_since_a_kind_was_paused, by_hand=False
@@ -95,7 +95,7 @@ OF_TURNS: Final = [
     ),
     Mutant(
         "claim knows no turns",
-        "claim_head",
+        "head_of_line",
         "priority DESC, turn, id",
         "priority DESC, id",
         busy_chat,
@@ -116,77 +116,50 @@ OF_TURNS: Final = [
     ),
     Mutant(
         "lanes of other chats are not seen",
-        "claim_lane",
+        "best_of_lanes",
         "chat_id > heads.chat_id",
         "0",
         fairness.test_chat_that_runs_enough_is_passed_over,
     ),
     Mutant(
-        "lanes of other kinds are not seen", "claim_lane", "kind > heads.kind", "0", paused_kind
+        "lanes of other kinds are not seen", "best_of_lanes", "kind > heads.kind", "0", paused_kind
     ),
     Mutant(
         "every job of a lane is looked at",
-        "claim_lane",
+        "best_of_lanes",
         "chat_id > heads.chat_id",
         "+chat_id > heads.chat_id",
         no_backlog,
     ),
     Mutant(
         "any lane will do",
-        "claim_lane",
-        "\n              ORDER BY priority DESC, turn, id LIMIT 1)",
-        "\n              ORDER BY id LIMIT 1)",
+        "best_of_lanes",
+        "\n ORDER BY priority DESC, turn, id LIMIT 1",
+        "\n ORDER BY id LIMIT 1",
         fairness.test_best_of_several_lanes_is_taken,
     ),
-    Mutant("a lane keeps the attempt", "claim_lane", "attempt + 1", "attempt", past_the_head),
     Mutant(
-        "a lane forgets the first start",
-        "claim_lane",
-        "coalesce(started_at, :now)",
-        ":now",
-        past_the_head,
-    ),
-    Mutant(
-        "a lane gives no lease",
-        "claim_lane",
+        "a claim gives no lease",
+        "take_job",
         "lease_until = :lease_until",
         "lease_until = 0",
         past_the_head,
     ),
-    Mutant("a lane gives no boot", "claim_lane", ", boot_id = :boot_id", "", past_the_head),
+    Mutant("a claim gives no boot", "take_job", ", boot_id = :boot_id", "", past_the_head),
+    Mutant("pauses are ignored", "closed_kinds", "FROM queues", "FROM queues WHERE 0", paused_kind),
+    Mutant("breakers are ignored", "closed_kinds", BROKEN, "WHERE 0", breaker_of_one),
+    Mutant("a breaker stays shut", "closed_kinds", BROKEN, "", breaker_of_one),
     *(
         mutant
-        for name in ("claim_head", "claim_lane")
+        for name in ("head_of_line", "best_of_lanes")
         for mutant in (
-            Mutant(f"{name} ignores pauses", name, PAUSED, "1", paused_kind),
-            Mutant(
-                f"{name} ignores a pause of all",
-                name,
-                "queues WHERE kind IN ('*', head.kind)",
-                "queues WHERE kind = head.kind",
-                fairness.test_pause_of_all_stops_every_kind,
-            ),
-            Mutant(f"{name} ignores breakers", name, BROKEN, "WHERE 0", breaker_of_one),
-            Mutant(
-                f"{name} ignores a breaker of all",
-                name,
-                f"{BROKEN}{AND_KIND} IN ('*', head.kind)",
-                f"{BROKEN}{AND_KIND} = head.kind",
-                breaker_of_all,
-            ),
+            Mutant(f"{name} takes what is closed", name, CLOSED, "1", paused_kind),
             Mutant(
                 f"{name} takes every kind",
                 name,
                 KINDS,
                 "1",
                 fairness.test_worker_of_some_kinds_takes_only_those,
-            ),
-            Mutant(
-                f"{name} takes what has its own workers",
-                name,
-                EXCEPT,
-                "(1 OR",
-                fairness.test_worker_leaves_kinds_that_have_workers_of_their_own,
             ),
             Mutant(
                 f"{name} knows no limit of a chat",
@@ -236,13 +209,13 @@ OF_TURNS: Final = [
 
 # --- trees, snooze, terms, questions --------------------------------------------------------------
 
-no_answer = partial(control.test_job_that_does_not_wait_takes_no_answer, status="running")
+no_answer = partial(workers.test_job_that_does_not_wait_takes_no_answer, status="running")
 runs_anyway = partial(control.test_job_that_runs_anyway_runs_however_its_parent_ends, end="failed")
 whole_tree = control.test_tree_is_cancelled_whole_and_others_are_not_touched
-left_alone = control.test_asking_leaves_no_lease_and_owes_the_question
-draining = control.test_draining_worker_stays_draining_until_it_is_gone
-predecessor = control.test_predecessor_in_a_slot_is_gone_when_its_successor_comes
-counted = control.test_worker_is_idle_then_busy_then_idle_and_its_ends_are_counted
+left_alone = workers.test_asking_leaves_no_lease_and_owes_the_question
+draining = workers.test_draining_worker_stays_draining_until_it_is_gone
+predecessor = workers.test_predecessor_in_a_slot_is_gone_when_its_successor_comes
+counted = workers.test_worker_is_idle_then_busy_then_idle_and_its_ends_are_counted
 
 OF_CONTROL: Final = [
     Mutant(
@@ -285,14 +258,14 @@ OF_CONTROL: Final = [
         "cancel_job",
         ",'waiting')",
         ")",
-        control.test_waiting_job_can_be_cancelled_and_then_takes_no_answer,
+        workers.test_waiting_job_can_be_cancelled_and_then_takes_no_answer,
     ),
     Mutant(
         "the unique key of a waiting job is free",
         "live_job_by_key",
         ",'waiting')",
         ")",
-        control.test_unique_key_of_a_waiting_job_is_taken,
+        workers.test_unique_key_of_a_waiting_job_is_taken,
     ),
     Mutant(
         "a failed parent blocks for ever",
@@ -401,14 +374,14 @@ OF_CONTROL: Final = [
         "answer_job",
         "answer = :answer",
         "answer = NULL",
-        control.test_answered_job_goes_on_in_its_old_turn,
+        workers.test_answered_job_goes_on_in_its_old_turn,
     ),
     Mutant(
         "an answered job goes to the end of the line",
         "answer_job",
         "status = 'pending',",
         "status = 'pending', turn = NULL,",
-        control.test_answered_job_goes_on_in_its_old_turn,
+        workers.test_answered_job_goes_on_in_its_old_turn,
     ),
     Mutant("ask without any fence", "ask_job", f" AND {FENCE}", "", next_attempt),
     Mutant("ask by any worker", "ask_job", FENCE, NO_WORKER, another_worker),
@@ -427,14 +400,14 @@ OF_CONTROL: Final = [
         "ask_job",
         " answer = NULL,",
         "",
-        control.test_second_question_is_owed_too_and_has_no_old_answer,
+        workers.test_second_question_is_owed_too_and_has_no_old_answer,
     ),
     Mutant(
         "rescues are not counted",
         "rescue_job",
         "rescues = rescues + 1",
         "rescues = rescues",
-        control.test_rescues_are_counted,
+        workers.test_rescues_are_counted,
     ),
     Mutant("a predecessor stays", "slot_taken", "slot = :slot AND ", "0 AND ", predecessor),
     Mutant("every other worker is gone", "slot_taken", "slot = :slot AND ", "", predecessor),
@@ -452,17 +425,9 @@ OF_CONTROL: Final = [
         "worker_beat",
         " WHERE id = :id",
         "",
-        control.test_heartbeat_is_a_sign_of_life,
+        workers.test_heartbeat_is_a_sign_of_life,
     ),
     Mutant("failures are not counted", "worker_ended", "failed + :failed", "failed", counted),
-    Mutant(
-        "a worker with one more job is idle",
-        "worker_ended",
-        "NOT EXISTS (",
-        "1 OR EXISTS (",
-        counted,
-    ),
-    Mutant("a worker is busy for ever", "worker_ended", "THEN 'idle'", "THEN 'busy'", counted),
 ]
 
 
@@ -539,7 +504,7 @@ async def test_term_that_ends_what_had_begun_is_caught(
         await control.test_job_that_had_begun_is_never_too_old(queue, clock, how="rescued")
 
 
-# The schema gives rows made by hand their turn: how it does so can be wrong as well.
+# What the schema does of itself can be wrong as well.
 SCHEMA_MUTANTS: Final[dict[str, tuple[str, str, str, Check]]] = {
     "rows by hand are all of one turn": (
         "jobs_added_take_a_turn",
@@ -577,11 +542,29 @@ SCHEMA_MUTANTS: Final[dict[str, tuple[str, str, str, Check]]] = {
         "",
         fairness.test_newcomer_does_not_pass_others_when_an_old_job_was_claimed_again,
     ),
+    "a worker with one more job is idle": (
+        "jobs_left_their_worker",
+        "NOT EXISTS (",
+        "1 OR EXISTS (",
+        counted,
+    ),
+    "a worker is busy for ever": (
+        "jobs_left_their_worker",
+        "SET state = 'idle'",
+        "SET state = 'busy'",
+        counted,
+    ),
+    "what is ended by hand keeps its worker busy": (
+        "jobs_left_their_worker",
+        "NEW.status <> 'running'",
+        "NEW.status NOT IN ('running', 'cancelled')",
+        workers.test_worker_of_a_cancelled_job_is_idle,
+    ),
 }
 
 
 @pytest.mark.parametrize("name", SCHEMA_MUTANTS)
-async def test_wrong_turn_of_a_row_made_by_hand_is_caught(
+async def test_trigger_that_is_wrong_is_caught(
     name: str, open_store: OpenStore, clock: FakeClock
 ) -> None:
     trigger, old, new, check = SCHEMA_MUTANTS[name]

@@ -53,6 +53,16 @@ async def test_history_of_a_job_tells_its_life(queue: Queue, clock: FakeClock) -
     assert [row["at"] for row in rows] == sorted(row["at"] for row in rows)
 
 
+async def test_end_made_by_hand_is_in_the_history_once(queue: Queue) -> None:
+    job = await claimed(queue)
+
+    shell(queue.store.path, "UPDATE jobs SET status = 'cancelled' WHERE id = :id", id=job.id)
+
+    assert events(queue.store, job.id) == ["added", "claimed", "cancelled"]
+    await queue.cancel(job.id)
+    assert events(queue.store, job.id) == ["added", "claimed", "cancelled"]
+
+
 async def test_long_message_of_an_event_is_cut(queue: Queue) -> None:
     job = await claimed(queue)
 

@@ -7,6 +7,26 @@ from pathlib import Path
 from bridge.migrate import migrate, migrations
 from bridge.store import statements
 
+# A table that grows with time is read whole, and by no index.
+LARGE = re.compile(r"SCAN (jobs|mine|parent|deliveries|inbox|messages|job_events|usage|job_files)")
+ASKED_ALL_THE_TIME = (
+    *("claimable", "next_look_at", "promote_due", "closed_kinds", "head_of_line", "best_of_lanes"),
+    *("best_alone", "first_of", "least_busy", "take_job", "load", "heartbeat", "held", "holds"),
+    *("progress_job", "finish_job", "fail_job", "give_back_job", "orphans", "rescue_job"),
+    *("stranded", "unblock_job", "unblock", "waiting_for", "ask_job", "worker_claimed"),
+    *(
+        "insert_job",
+        "live_job_by_key",
+        "live_jobs_of",
+        "jobs_before",
+        "cancel_job",
+        "job_by_source",
+    ),
+    *("events_of", "files_of", "new_updates", "messages_of", "tokens_of", "tool_call"),
+    *("open_lanes", "next_delivery", "hold_lane", "release_lane", "count_owed", "open_cards"),
+    *("schedules_due", "next_schedule_at", "drop_job", "next_chat", "surplus_end", "breaker"),
+)
+
 
 def test_every_statement_fits_the_schema() -> None:
     connection = sqlite3.connect(":memory:", isolation_level=None)
@@ -19,6 +39,21 @@ def test_every_statement_fits_the_schema() -> None:
         except sqlite3.Error as error:
             raise AssertionError(f"{name}: {error}") from error
     connection.close()
+
+
+def test_no_statement_that_is_asked_all_the_time_reads_a_whole_table() -> None:
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    migrate(connection, Path("kitt.db"), migrations())
+    slow = []
+
+    for name in ASKED_ALL_THE_TIME:
+        statement = statements()[name]
+        values = dict.fromkeys(re.findall(r":(\w+)", statement))
+        plan = connection.execute(f"EXPLAIN QUERY PLAN {statement}", values).fetchall()
+        slow += [f"{name}: {row[3]}" for row in plan if LARGE.fullmatch(row[3])]
+    connection.close()
+
+    assert slow == []
 
 
 def test_every_statement_says_in_prose_what_it_is_for() -> None:

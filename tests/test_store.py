@@ -551,6 +551,16 @@ async def test_who_keeps_others_waiting_is_said(
     assert f"while process {holder.pid} writes" in caplog.messages[0]
 
 
+@pytest.mark.parametrize("folder", ["fullerton", "busybee", "unlocked", "malformed"])
+def test_what_a_folder_is_called_does_not_matter_for_what_is_said(
+    tmp_path: Path, folder: str
+) -> None:
+    missing = tmp_path / folder / "kitt.db"
+
+    with pytest.raises(ConfigError, match=r"cannot be opened .No such file"), translated(missing):
+        missing.read_bytes()
+
+
 async def test_missing_folder_is_an_error_that_names_the_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"nowhere/kitt.db cannot be opened \(No such file"):
         await Store.open(tmp_path / "nowhere" / "kitt.db", tmp_path / "run")

@@ -359,7 +359,7 @@ async def test_worker_ends_a_job_and_claims_the_next_in_one_commit(shop: Shop) -
 
     ends = [commit for commit in commits if "finish_job" in commit]
     assert ["worker_claimed" in commit for commit in ends] == [True, True, False]
-    assert ["claim_head" in commit for commit in ends] == [True, True, True]
+    assert ["head_of_line" in commit for commit in ends] == [True, True, True]
     assert [commit for commit in commits if "worker_claimed" in commit] == ends[:2]
 
 

@@ -10,9 +10,11 @@ ON CONFLICT (name, kind) DO UPDATE SET failures = failures + (opened_at IS NULL)
 RETURNING failures, opened_at
 
 -- name: shut_breaker
--- Nobody is claimed for it until then; a wait is never made shorter.
-UPDATE breakers SET opened_at = coalesce(opened_at, :now),
-                    open_until = max(coalesce(open_until, ''), :until)
+-- Nobody is claimed for it until then; a wait is never made shorter, unless it began at a time that
+-- is yet to come: the clock was ahead then and has been set back since.
+UPDATE breakers SET opened_at = min(coalesce(opened_at, :now), :now),
+                    open_until = CASE WHEN opened_at > :now THEN :until
+                                 ELSE max(coalesce(open_until, ''), :until) END
  WHERE name = :name AND kind = :kind
 
 -- name: drop_breaker

@@ -4,11 +4,11 @@
 INSERT INTO jobs (chat_id, prompt, status, created_at, title, kind, data, priority, run_at,
                   max_attempts, thread_id, user_id, acknowledgement, request_message_id,
                   unique_key, source, if_parent_fails, parent_id, timeout_s, expires_at,
-                  schedule_id, turn)
+                  max_age_s, schedule_id, turn)
 VALUES (:chat_id, :prompt, :status, :created_at, :title, :kind, :data, :priority, :run_at,
         :max_attempts, :thread_id, :user_id, :acknowledgement, :request_message_id,
         :unique_key, :source, :if_parent_fails, :parent_id, :timeout_s, :expires_at,
-        :schedule_id,
+        :max_age_s, :schedule_id,
         CASE WHEN :status = 'pending' THEN max(
           coalesce((SELECT max(turn) + 1 FROM jobs INDEXED BY jobs_line
                      WHERE status = 'pending' AND alone = 0
@@ -56,9 +56,9 @@ SELECT status, count(*) AS jobs FROM jobs WHERE chat_id = :chat_id GROUP BY stat
 
 -- name: jobs_before
 -- How many claimable jobs go before this pending one; counted up to a hundred of either kind.
-SELECT (SELECT count(*) FROM (SELECT 1 FROM jobs WHERE status = 'pending' AND priority > mine.priority
-                              LIMIT 100))
-     + (SELECT count(*) FROM (SELECT 1 FROM jobs WHERE status = 'pending'
+SELECT (SELECT count(*) FROM (SELECT 1 FROM jobs WHERE status = 'pending' AND alone = 0
+                                 AND priority > mine.priority LIMIT 100))
+     + (SELECT count(*) FROM (SELECT 1 FROM jobs WHERE status = 'pending' AND alone = 0
                                  AND priority = mine.priority AND (turn, id) < (mine.turn, mine.id)
                               LIMIT 100))
   FROM jobs AS mine WHERE mine.id = :id AND mine.status = 'pending'
@@ -71,7 +71,7 @@ RETURNING *
 
 -- name: retry_job
 -- Run it again from its last finished step, with all its attempts, at the end of its chat's line. It
--- waits again for parents that have not ended; one that failed is no reason any more: a person asks.
+-- waits again for parents that have not ended.
 UPDATE jobs SET status = CASE WHEN EXISTS (
                   SELECT 1 FROM job_after JOIN jobs AS parent ON parent.id = after_id
                    WHERE job_id = jobs.id AND parent.status NOT IN ('done','failed','cancelled'))
@@ -81,6 +81,11 @@ UPDATE jobs SET status = CASE WHEN EXISTS (
                 expires_at = :expires_at
  WHERE id = :id AND status IN ('failed','cancelled')
 RETURNING *
+
+-- name: drop_failed_parents
+-- A person wants it all the same: one that failed is no reason any more.
+DELETE FROM job_after WHERE job_id = :job_id
+   AND after_id IN (SELECT id FROM jobs WHERE status IN ('failed','cancelled'))
 
 -- name: insert_after
 -- This job waits for that one.
@@ -121,7 +126,8 @@ ON CONFLICT (job_id, path) DO UPDATE SET name = excluded.name, caption = exclude
 SELECT path, name, caption FROM job_files WHERE job_id = :job_id ORDER BY id
 
 -- name: live_tree
--- A job, what it started and what waits for it, as far as they have not ended; it comes first.
+-- A job, what it started and what waits for it, as far as they have not ended. It comes last: what
+-- waits for a job is to be over before the job itself is.
 WITH RECURSIVE tree(id) AS (
   SELECT :id
   UNION SELECT job_id FROM job_after JOIN tree ON after_id = tree.id
@@ -129,7 +135,7 @@ WITH RECURSIVE tree(id) AS (
 )
 SELECT id FROM jobs WHERE id IN (SELECT id FROM tree)
    AND status IN ('pending','scheduled','blocked','running','waiting')
- ORDER BY id
+ ORDER BY id DESC LIMIT :limit
 
 -- name: dead_ids
 -- Failed jobs, oldest first.

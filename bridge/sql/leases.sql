@@ -1,7 +1,12 @@
 -- name: claimable
--- May anything be claimed now? Asked before a claim, so that an idle worker writes nothing.
-SELECT EXISTS (SELECT 1 FROM jobs WHERE status = 'pending')
-    OR EXISTS (SELECT 1 FROM jobs WHERE status = 'scheduled' AND run_at <= :now)
+-- May anything be claimed now? Asked before a claim, so that an idle worker writes nothing. Each
+-- question fits one partial index: with `status` alone it would read every job there ever was.
+SELECT EXISTS (SELECT 1 FROM jobs WHERE status = 'scheduled' AND run_at <= :now)
+    OR ((EXISTS (SELECT 1 FROM jobs WHERE status = 'pending' AND alone = 0)
+         OR EXISTS (SELECT 1 FROM jobs WHERE status = 'pending' AND alone <> 0))
+        AND NOT EXISTS (SELECT 1 FROM queues WHERE kind = '*')
+        AND NOT EXISTS (SELECT 1 FROM breakers
+                         WHERE kind = '*' AND :now >= opened_at AND :now < open_until))
 
 -- name: next_look_at
 -- When the next scheduled job is due, or what kept failing may be tried again.
@@ -16,30 +21,25 @@ UPDATE jobs SET status = 'pending'
  WHERE id IN (SELECT id FROM jobs WHERE status = 'scheduled' AND run_at <= :now
                ORDER BY run_at, id LIMIT 200)
 
--- name: claim_head
--- The head of the line, atomically ours, unless its kind or its chat has to wait; `attempt` fences
--- all later writes.
-UPDATE jobs
-   SET status = 'running', worker_id = :worker_id, lease_until = :lease_until, boot_id = :boot_id,
-       attempt = attempt + 1, started_at = coalesce(started_at, :now)
- WHERE id = (SELECT id FROM (SELECT id, kind, chat_id FROM jobs INDEXED BY jobs_pending
-                              WHERE status = 'pending' AND alone = 0
-                              ORDER BY priority DESC, turn, id LIMIT 1)
-                         AS head
-              WHERE NOT EXISTS (SELECT 1 FROM queues WHERE kind IN ('*', head.kind))
-                AND NOT EXISTS (SELECT 1 FROM breakers
-                                 WHERE :now >= opened_at AND :now < open_until
-                                   AND kind IN ('*', head.kind))
-                AND (:kinds = '[]' OR head.kind IN (SELECT value FROM json_each(:kinds)))
-                AND (:except_kinds = '[]'
-                     OR head.kind NOT IN (SELECT value FROM json_each(:except_kinds)))
-                AND (SELECT count(*) FROM jobs AS other INDEXED BY jobs_running
-                      WHERE other.status = 'running' AND other.chat_id = head.chat_id)
-                    < :chat_concurrency)
-RETURNING *
+-- name: closed_kinds
+-- What may not start now: it is paused, or needs something that keeps failing. '*' = nothing may.
+SELECT kind FROM queues
+UNION
+SELECT kind FROM breakers WHERE :now >= opened_at AND :now < open_until
 
--- name: claim_lane
--- The head may not be claimed: the best first job of any kind and chat that may. One step per kind
+-- name: head_of_line
+-- The job whose turn it is, unless its kind or its chat has to wait.
+SELECT id FROM (SELECT id, kind, chat_id FROM jobs INDEXED BY jobs_pending
+                 WHERE status = 'pending' AND alone = 0
+                 ORDER BY priority DESC, turn, id LIMIT 1)
+            AS head
+ WHERE (:kinds = '[]' OR head.kind IN (SELECT value FROM json_each(:kinds)))
+   AND head.kind NOT IN (SELECT value FROM json_each(:closed))
+   AND (SELECT count(*) FROM jobs AS other INDEXED BY jobs_running
+         WHERE other.status = 'running' AND other.chat_id = head.chat_id) < :chat_concurrency
+
+-- name: best_of_lanes
+-- The head has to wait: the best first job of any kind and chat that need not. One step per kind
 -- and chat, however many jobs they have.
 WITH RECURSIVE heads(id, kind, chat_id, priority, turn) AS (
   SELECT * FROM (SELECT id, kind, chat_id, priority, turn FROM jobs INDEXED BY jobs_lanes
@@ -56,41 +56,41 @@ WITH RECURSIVE heads(id, kind, chat_id, priority, turn) AS (
              WHERE status = 'pending' AND alone = 0 AND kind > heads.kind
              ORDER BY kind, chat_id, priority DESC, turn, id LIMIT 1))
 )
-UPDATE jobs
-   SET status = 'running', worker_id = :worker_id, lease_until = :lease_until, boot_id = :boot_id,
-       attempt = attempt + 1, started_at = coalesce(started_at, :now)
- WHERE id = (SELECT id FROM heads AS head
-              WHERE NOT EXISTS (SELECT 1 FROM queues WHERE kind IN ('*', head.kind))
-                AND NOT EXISTS (SELECT 1 FROM breakers
-                                 WHERE :now >= opened_at AND :now < open_until
-                                   AND kind IN ('*', head.kind))
-                AND (:kinds = '[]' OR head.kind IN (SELECT value FROM json_each(:kinds)))
-                AND (:except_kinds = '[]'
-                     OR head.kind NOT IN (SELECT value FROM json_each(:except_kinds)))
-                AND (SELECT count(*) FROM jobs AS other INDEXED BY jobs_running
-                      WHERE other.status = 'running' AND other.chat_id = head.chat_id)
-                    < :chat_concurrency
-              ORDER BY priority DESC, turn, id LIMIT 1)
-RETURNING *
+SELECT id FROM heads AS head
+ WHERE (:kinds = '[]' OR head.kind IN (SELECT value FROM json_each(:kinds)))
+   AND head.kind NOT IN (SELECT value FROM json_each(:closed))
+   AND (SELECT count(*) FROM jobs AS other INDEXED BY jobs_running
+         WHERE other.status = 'running' AND other.chat_id = head.chat_id) < :chat_concurrency
+ ORDER BY priority DESC, turn, id LIMIT 1
 
--- name: claim_alone
--- A job that may have killed a worker, for a worker that does nothing else.
+-- name: best_alone
+-- A job that may have killed a worker, and runs where nothing else does.
+SELECT id FROM jobs AS head INDEXED BY jobs_alone
+ WHERE status = 'pending' AND alone <> 0
+   AND (:kinds = '[]' OR head.kind IN (SELECT value FROM json_each(:kinds)))
+   AND head.kind NOT IN (SELECT value FROM json_each(:closed))
+   AND (SELECT count(*) FROM jobs AS other INDEXED BY jobs_running
+         WHERE other.status = 'running' AND other.chat_id = head.chat_id) < :chat_concurrency
+ ORDER BY priority DESC, turn, id LIMIT 1
+
+-- name: first_of
+-- Which of two jobs goes first.
+SELECT id FROM jobs WHERE id IN (:one, :other) ORDER BY priority DESC, turn, id LIMIT 1
+
+-- name: least_busy
+-- Does no other worker of the same kinds run fewer jobs than this one?
+SELECT NOT EXISTS (
+  SELECT 1 FROM (SELECT worker_id, count(*) AS jobs FROM jobs INDEXED BY jobs_running
+                  WHERE status = 'running' AND worker_id <> :worker_id GROUP BY worker_id)
+             AS other LEFT JOIN workers ON workers.id = other.worker_id
+   WHERE coalesce(workers.kinds, '') = :kinds AND (other.jobs, other.worker_id) < (:jobs, :worker_id))
+
+-- name: take_job
+-- Ours, in the transaction that chose it; `attempt` fences all later writes.
 UPDATE jobs
    SET status = 'running', worker_id = :worker_id, lease_until = :lease_until, boot_id = :boot_id,
        attempt = attempt + 1, started_at = coalesce(started_at, :now)
- WHERE id = (SELECT id FROM jobs AS head INDEXED BY jobs_alone
-              WHERE status = 'pending' AND alone <> 0
-                AND NOT EXISTS (SELECT 1 FROM queues WHERE kind IN ('*', head.kind))
-                AND NOT EXISTS (SELECT 1 FROM breakers
-                                 WHERE :now >= opened_at AND :now < open_until
-                                   AND kind IN ('*', head.kind))
-                AND (:kinds = '[]' OR head.kind IN (SELECT value FROM json_each(:kinds)))
-                AND (:except_kinds = '[]'
-                     OR head.kind NOT IN (SELECT value FROM json_each(:except_kinds)))
-                AND (SELECT count(*) FROM jobs AS other INDEXED BY jobs_running
-                      WHERE other.status = 'running' AND other.chat_id = head.chat_id)
-                    < :chat_concurrency
-              ORDER BY priority DESC, turn, id LIMIT 1)
+ WHERE id = :id AND status = 'pending'
 RETURNING *
 
 -- name: load
@@ -132,8 +132,10 @@ UPDATE jobs SET status = :status, error = :error, failures = failures + 1, run_a
 RETURNING *
 
 -- name: give_back_job
--- A draining worker returns the job: pending again (or at run_at), and no failure counted. Fenced.
+-- A draining worker returns the job: pending again, and no failure counted. One that waits until
+-- run_at takes a new turn then: what always has to wait must not be first in the line for ever. Fenced.
 UPDATE jobs SET status = :status, run_at = :run_at, step = coalesce(:step, step),
+                turn = CASE WHEN :run_at IS NULL THEN turn END,
                 worker_id = NULL, lease_until = NULL
  WHERE id = :id AND worker_id = :worker_id AND attempt = :attempt AND status = 'running'
 
@@ -196,10 +198,6 @@ UPDATE workers SET state = 'busy', job_id = :job_id, beat_at = :now
 UPDATE workers SET beat_at = :now WHERE id = :id
 
 -- name: worker_ended
--- One attempt less.
-UPDATE workers SET processed = processed + 1, failed = failed + :failed, beat_at = :now,
-       state = CASE WHEN state = 'busy' AND NOT EXISTS (
-                      SELECT 1 FROM jobs INDEXED BY jobs_running
-                       WHERE status = 'running' AND worker_id = :id)
-               THEN 'idle' ELSE state END
+-- One attempt less. That it may be idle now is seen by a trigger, also when a job is ended by hand.
+UPDATE workers SET processed = processed + 1, failed = failed + :failed, beat_at = :now
  WHERE id = :id

@@ -8,6 +8,7 @@ ALTER TABLE jobs ADD COLUMN if_parent_fails TEXT NOT NULL DEFAULT 'cancel'
   CHECK (if_parent_fails IN ('cancel','run'));
 ALTER TABLE jobs ADD COLUMN timeout_s REAL;           -- one attempt may take this long; NULL = 2 h
 ALTER TABLE jobs ADD COLUMN expires_at TEXT;          -- not started by then: never; NULL = no limit
+ALTER TABLE jobs ADD COLUMN max_age_s REAL;           -- from when it could start until expires_at
 ALTER TABLE jobs ADD COLUMN rescues INTEGER NOT NULL DEFAULT 0;  -- taken back from a dead worker
 ALTER TABLE jobs ADD COLUMN alone INTEGER NOT NULL DEFAULT 0;    -- runs with no other beside it
 ALTER TABLE jobs ADD COLUMN question TEXT;            -- what a waiting job asked its user
@@ -19,6 +20,16 @@ ALTER TABLE job_events ADD COLUMN level TEXT NOT NULL DEFAULT 'info'
 ALTER TABLE job_events ADD COLUMN step TEXT NOT NULL DEFAULT '';
 ALTER TABLE job_events ADD COLUMN data TEXT;          -- JSON
 UPDATE job_events SET step = message, message = '' WHERE event = 'progress';
+
+-- A hand-made UPDATE sets only the status: the end still gets its time, and a line of its history.
+DROP TRIGGER jobs_end_has_a_time;
+CREATE TRIGGER jobs_end_has_a_time AFTER UPDATE OF status ON jobs
+WHEN NEW.status IN ('done','failed','cancelled') AND NEW.completed_at IS NULL
+BEGIN
+  UPDATE jobs SET completed_at = strftime('%Y-%m-%d %H:%M:%f', 'now') WHERE id = NEW.id;
+  INSERT INTO job_events (job_id, at, attempt, event, message)
+  VALUES (NEW.id, strftime('%Y-%m-%d %H:%M:%f', 'now'), NEW.attempt, NEW.status, 'by hand');
+END;
 
 DROP INDEX jobs_pending;
 UPDATE jobs SET turn = id WHERE status = 'pending';
@@ -107,6 +118,15 @@ CREATE TABLE workers (
   processed  INTEGER NOT NULL DEFAULT 0,              -- attempts that ended here
   failed     INTEGER NOT NULL DEFAULT 0               -- of those
 ) WITHOUT ROWID;
+
+CREATE TRIGGER jobs_left_their_worker AFTER UPDATE OF status ON jobs
+WHEN OLD.status = 'running' AND NEW.status <> 'running'
+BEGIN
+  UPDATE workers SET state = 'idle'
+   WHERE id = OLD.worker_id AND state = 'busy' AND NOT EXISTS (
+           SELECT 1 FROM jobs INDEXED BY jobs_running
+            WHERE status = 'running' AND worker_id = OLD.worker_id);
+END;
 
 CREATE TABLE schedules (
   id          INTEGER PRIMARY KEY AUTOINCREMENT,
