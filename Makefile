@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONSAFEPATH := 1
 
-.PHONY: help install demo test check format bench lock clean
+.PHONY: help install demo test coverage check format bench lock clean
 help: ## show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
@@ -26,6 +26,11 @@ demo: $(VENV)/.demo ## the whole story with no key, no token, no network
 	@$(BIN)/kitt demo $(ARGS)
 test: $(VENV)/.dev $(VENV)/.bench ## all tests
 	@$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist worksteal $(ARGS)
+CORE := bridge/store.py,bridge/queue.py,bridge/leases.py,bridge/line.py,bridge/record.py,bridge/worker.py,bridge/telegram/inbox.py,bridge/telegram/outbox.py
+coverage: $(VENV)/.dev ## branch coverage of store, queue, inbox, outbox and worker
+	@$(BIN)/python -m coverage run -m pytest -q tests/test_queue*.py tests/test_worker*.py tests/test_store.py \
+		tests/test_record.py tests/test_wake.py tests/test_upgrade.py tests/telegram
+	@$(BIN)/python -m coverage report --include=$(CORE) --show-missing --fail-under=95
 check: $(VENV)/.dev ## format, lint, types
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .

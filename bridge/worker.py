@@ -32,6 +32,7 @@ from bridge.errors import (
     LeaseLost,
     ModelRefused,
     ModelUnavailable,
+    NewerSchema,
     TryLater,
     TurnLimitReached,
 )
@@ -299,6 +300,8 @@ class Worker:
         except ModelRefused as error:
             log.error("Job %d: %s", job.id, error)
             await self._end(job, f"model_refused: {error}", again=False)
+        except NewerSchema as error:
+            log.warning("Job %d: %s", job.id, error)
         except TurnLimitReached:
             await self._end(job, "limit", again=False)
         except Exception as error:  # a job must end in a status whatever its tools do

@@ -27,6 +27,7 @@ from typing import Any, Final
 from bridge.clock import moment
 from bridge.deliveries import in_telegram
 from bridge.errors import KittError
+from bridge.models import clean_text
 from bridge.prove.witness import Message, Witness, card_of
 
 FIRST_UPDATE_ID: Final = 700_000_001
@@ -111,7 +112,10 @@ def check(database: Path, witness: Witness) -> None:
 def findings(database: Path, witness: Witness) -> list[Finding]:
     """Everything that is not as it must be, most important first."""
     witness.look()
-    history = History.read(database)
+    try:
+        history = History.read(database)
+    except sqlite3.DatabaseError as error:
+        return [Finding("H9", f"the database cannot be read: {error}", lost=True)]
     return [
         *_updates(history, witness),
         *(finding for job in history.jobs for finding in _job(history, job)),
@@ -156,7 +160,7 @@ def _job(history: History, job: Row) -> Iterator[Finding]:
         yield Finding("H4", f"{name} is {status}, ended as {ends}", lost=not more, doubled=more)
     steps = history.steps.get(job["id"], [])
     replies = [_text(step["content"]) for step in steps if step["role"] == "assistant"]
-    if status == "done" and replies and not str(job["result"]).endswith(replies[-1]):
+    if status == "done" and replies and not str(job["result"]).endswith(clean_text(replies[-1])):
         yield Finding("H4", f"{name} has a result its last attempt did not write", lost=True)
     yield from _attempts(name, job, events)
     yield from _conversation(name, steps)
