@@ -7,21 +7,59 @@ code: 78 for a wrong setting, 75 where waiting helps, 1 otherwise.
 
 import argparse
 import asyncio
+import errno
 import os
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 from bridge import __version__
+from bridge import cli_words as words
 from bridge.errors import ConfigError, KittError
-from bridge.settings import KIND, VARIABLES, Settings
+from bridge.settings import VARIABLES, Settings
 
 Action = Callable[[argparse.Namespace], int]
+_CANNOT_BE_WRITTEN: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
+    _open_closed_streams()
+    try:
+        try:
+            return _run(argv)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:  # `kitt logs | head`
+        _end_output()
+        return 0
+    except OSError as error:
+        if error.errno not in _CANNOT_BE_WRITTEN or error.filename is not None:
+            raise
+        _end_output()
+        print(
+            f"kitt: The output cannot be written ({error.strerror}): what was done stands.",
+            file=sys.stderr,
+        )
+        return 1
+
+
+def _end_output() -> None:
+    """What is still to be written goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _open_closed_streams() -> None:
+    """After `kitt … >&-` the next file that is opened would be taken for the output."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            nothing = Path(os.devnull).open(mode)  # noqa: SIM115 - gets the lowest number: that one
+            setattr(sys, name, nothing)
+
+
+def _run(argv: Sequence[str] | None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         return int(arguments.action(arguments))
@@ -34,9 +72,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # `kitt logs | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -87,9 +122,9 @@ def _add_programs(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
         formatter_class=raw,
         epilog=settings,
     )
-    worker.add_argument("--slot", type=int, default=1, metavar="N", help="its number (1)")
+    worker.add_argument("--slot", type=words.number, default=1, metavar="N", help="its number (1)")
     worker.add_argument(
-        "--kinds", type=_kinds, default=(), metavar="K,…", help="take jobs of these kinds only"
+        "--kinds", type=words.kinds, default=(), metavar="K,…", help="take jobs of these kinds only"
     )
     worker.add_argument("--supervised", action="store_true", help="end when supervisord ends")
     worker.set_defaults(action=_worker)
@@ -103,13 +138,15 @@ def _add_programs(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     doctor.set_defaults(action=_doctor)
     demo = commands.add_parser("demo", help="the whole story with no account and no network")
     demo.add_argument("--once", action="store_true", help="end after the story")
-    demo.add_argument("--port", type=_port, default=8765, help="of the chat page (8765)")
+    demo.add_argument("--port", type=words.port, default=8765, help="of the chat page (8765)")
     demo.set_defaults(action=_demo)
     prove = commands.add_parser(
         "prove", help="kill every process again and again, and look whether anything was lost"
     )
-    prove.add_argument("--kills", type=_count, default=200, metavar="N", help="deaths (200)")
-    prove.add_argument("--seed", type=int, metavar="S", help="draw the same lots as then (new)")
+    prove.add_argument("--kills", type=words.count, default=200, metavar="N", help="deaths (200)")
+    prove.add_argument(
+        "--seed", type=words.number, metavar="S", help="draw the same lots as then (new)"
+    )
     prove.add_argument("--json", action="store_true", help="print JSON")
     prove.set_defaults(action=_prove)
 
@@ -126,7 +163,7 @@ def _add_supervision(commands: "argparse._SubParsersAction[argparse.ArgumentPars
     logs = commands.add_parser("logs", help="what the processes wrote")
     logs.add_argument("name", nargs="?", help="bridge, worker-1, … (all)")
     logs.add_argument("-f", "--follow", action="store_true", help="go on as more comes")
-    logs.add_argument("-n", "--lines", type=_count, default=20, help="per process (20)")
+    logs.add_argument("-n", "--lines", type=words.count, default=20, help="per process (20)")
     logs.set_defaults(action=_logs)
     for name, text in (("start", "start"), ("stop", "stop"), ("restart", "drain and start again")):
         command = commands.add_parser(name, help=f"{text} processes")
@@ -135,40 +172,12 @@ def _add_supervision(commands: "argparse._SubParsersAction[argparse.ArgumentPars
             command.add_argument("--rolling", action="store_true", help="one after the other")
         command.set_defaults(action=_control, command=name)
     scale = commands.add_parser("scale", help="change the number of workers, touching no other")
-    scale.add_argument("workers", type=_workers, metavar="N|KIND=N", help="such as 4 or browser=2")
+    scale.add_argument(
+        "workers", type=words.workers, metavar="N|KIND=N", help="such as 4 or browser=2"
+    )
     scale.set_defaults(action=_scale)
     startup = commands.add_parser("startup", help="print a systemd unit that runs KITT from boot")
     startup.set_defaults(action=_startup)
-
-
-def _workers(text: str) -> tuple[str, int]:
-    kind, _, number = text.rpartition("=")
-    try:
-        return kind, int(number)
-    except ValueError:
-        message = f"{text!r} is neither a number nor KIND=NUMBER"
-        raise argparse.ArgumentTypeError(message) from None
-
-
-def _count(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise ValueError
-    return number
-
-
-def _kinds(text: str) -> tuple[str, ...]:
-    kinds = tuple(text.split(","))
-    if not all(KIND.fullmatch(kind) for kind in kinds):
-        raise argparse.ArgumentTypeError(f"{text!r} is no list of kinds such as browser,code")
-    return kinds
-
-
-def _port(text: str) -> int:
-    number = _count(text)
-    if number > 65_535:
-        raise ValueError
-    return number
 
 
 def _bridge(arguments: argparse.Namespace) -> int:

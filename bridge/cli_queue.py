@@ -4,10 +4,12 @@ import argparse
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
-from bridge import cli_jobs
-from bridge.cli_shell import on_queue
+from bridge import cli_add, cli_jobs
+from bridge.breaker import EVERY_KIND
+from bridge.cli_shell import looking, on_queue
+from bridge.cli_words import count, number, priority, seconds
 from bridge.models import JobStatus, clean_text
-from bridge.queue import EVERY_KIND, Queue
+from bridge.queue import Queue
 
 Action: TypeAlias = Callable[[Queue, argparse.Namespace], Awaitable[int]]
 Actions: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -43,24 +45,22 @@ def _add_add(actions: Actions) -> None:
     add.add_argument(
         "--chat", type=clean_text, metavar="ID", help="who is told (the only owner, else nobody)"
     )
-    add.add_argument("--kind", type=clean_text, default="other", metavar="K", help="kind (other)")
+    add.add_argument("--kind", type=clean_text, metavar="K", help="kind (other)")
     add.add_argument("--data", type=clean_text, metavar="JSON", help="data for the kind")
-    add.add_argument("--priority", type=_whole, default=0, metavar="N", help="higher first (0)")
+    add.add_argument("--priority", type=priority, metavar="N", help="higher first (0)")
     when = add.add_mutually_exclusive_group()
-    when.add_argument("--in", dest="in_s", type=float, metavar="SECONDS", help="not before then")
+    when.add_argument("--in", type=seconds, metavar="SECONDS", help="not before then")
     when.add_argument("--at", metavar="TIME", help="not before, e.g. 2026-12-01T07:30+01:00 (UTC)")
     add.add_argument(
         "--after",
-        type=int,
+        type=number,
         action="append",
-        default=[],
         metavar="JOB",
         help="when that one is done",
     )
     add.add_argument(
         "--if-parent-fails",
         choices=("cancel", "run"),
-        default="cancel",
         help="what becomes of it when a job of --after fails or is cancelled (cancel)",
     )
     add.add_argument(
@@ -69,25 +69,28 @@ def _add_add(actions: Actions) -> None:
         metavar="KEY",
         help="one live job per key; prints the one there is",
     )
-    add.add_argument("--timeout", type=float, metavar="SECONDS", help="of one attempt (2 hours)")
     add.add_argument(
-        "--max-age", type=float, metavar="SECONDS", help="never start it later than this (7 days)"
+        "--timeout", type=seconds, metavar="S", help="an attempt that takes longer fails it (2 h)"
     )
-    add.set_defaults(action=on_queue(cli_jobs.add))
+    add.add_argument(
+        "--max-age", type=seconds, metavar="SECONDS", help="never start it later than this (7 days)"
+    )
+    add.set_defaults(action=on_queue(cli_add.add))
 
 
 def _add_looks(actions: Actions) -> None:
     listing = actions.add_parser("list", help="newest first")
     listing.add_argument("--status", choices=[str(s) for s in JobStatus], help="only these")
     listing.add_argument("--chat", type=clean_text, metavar="ID", help="only of this chat")
-    listing.add_argument("--limit", type=_whole, default=20, metavar="N", help="at most (20)")
-    listing.set_defaults(action=on_queue(cli_jobs.show_list))
-    _with_id(actions, "show", cli_jobs.show, "everything about one job")
+    listing.add_argument("--limit", type=count, default=20, metavar="N", help="at most (20)")
+    listing.set_defaults(action=looking(cli_jobs.show_list))
+    show = _with_id(actions, "show", cli_jobs.show, "everything about one job")
+    show.set_defaults(action=looking(cli_jobs.show))
     stats = actions.add_parser("stats", help="how many jobs stand where")
-    stats.set_defaults(action=on_queue(cli_jobs.stats))
+    stats.set_defaults(action=looking(cli_jobs.stats))
     monitor = actions.add_parser("monitor", help="watch the queue until q or Ctrl-C")
-    monitor.add_argument("--every", type=float, default=1.0, metavar="SECONDS", help="(1)")
-    monitor.set_defaults(action=on_queue(cli_jobs.monitor))
+    monitor.add_argument("--every", type=seconds, default=1.0, metavar="SECONDS", help="(1)")
+    monitor.set_defaults(action=looking(cli_jobs.monitor))
 
 
 def _add_changes(actions: Actions) -> None:
@@ -95,12 +98,12 @@ def _add_changes(actions: Actions) -> None:
     cancel.add_argument("--tree", action="store_true", help="and all that came from or awaits it")
     retry = actions.add_parser("retry", help="run a failed or cancelled job again")
     which = retry.add_mutually_exclusive_group(required=True)
-    which.add_argument("id", type=int, nargs="?", metavar="ID")
+    which.add_argument("id", type=number, nargs="?", metavar="ID")
     which.add_argument("--all", action="store_true", help="every failed job")
     retry.add_argument("--kind", type=clean_text, metavar="K", help="with --all: only of this kind")
     retry.set_defaults(action=on_queue(cli_jobs.retry))
     snooze = _with_id(actions, "snooze", cli_jobs.snooze, "put off a job that has not started")
-    snooze.add_argument("seconds", type=float, metavar="SECONDS", help="from now")
+    snooze.add_argument("seconds", type=seconds, metavar="SECONDS", help="from now")
     answer = _with_id(actions, "answer", cli_jobs.answer, "answer what a waiting job asked")
     answer.add_argument("text", metavar="TEXT")
     for name, action, text in (
@@ -114,17 +117,6 @@ def _add_changes(actions: Actions) -> None:
 
 def _with_id(actions: Actions, name: str, action: Action, text: str) -> argparse.ArgumentParser:
     command = actions.add_parser(name, help=text)
-    command.add_argument("id", type=int, metavar="ID")
+    command.add_argument("id", type=number, metavar="ID")
     command.set_defaults(action=on_queue(action))
     return command
-
-
-def _whole(text: str) -> int:
-    """A number the database can hold and a person may mean."""
-    try:
-        number = int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
-    if abs(number) >= 10**9:
-        raise argparse.ArgumentTypeError(f"{text} is too large")
-    return number

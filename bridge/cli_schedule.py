@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from bridge import schedules
-from bridge.cli_shell import on_queue, say, whose
+from bridge.cli_shell import looking, on_queue, say, whose
+from bridge.cli_words import number
 from bridge.errors import ScheduleRefused
-from bridge.models import clean_text
+from bridge.models import clean_text, short
 from bridge.queue import Queue
 from bridge.schedules import NewSchedule, Schedule
 from bridge.store import Tx
-from bridge.timing import zone_named
+from bridge.timing import EVERY_S_MAX, zone_named
 
 UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}  # seconds
 
@@ -45,11 +46,13 @@ def add_schedule_commands(commands: "argparse._SubParsersAction[argparse.Argumen
     add.add_argument("--title", type=clean_text, default="", metavar="TEXT", help="a short name")
     add.add_argument("--kind", type=clean_text, default="other", metavar="K", help="kind (other)")
     add.add_argument("--data", type=clean_text, metavar="JSON", help="data for the kind")
-    add.add_argument("--priority", type=int, default=0, metavar="N", help="higher runs first (0)")
+    add.add_argument(
+        "--priority", type=number, default=0, metavar="N", help="higher runs first (0)"
+    )
     add.set_defaults(action=on_queue(_add))
     listing = actions.add_parser("list", help="oldest first")
     listing.add_argument("--chat", type=clean_text, metavar="ID", help="only of this chat")
-    listing.set_defaults(action=on_queue(_list))
+    listing.set_defaults(action=looking(_list))
     for name, action, text in (
         ("show", _show, "everything about one schedule"),
         ("pause", _pause, "no more times until it is resumed"),
@@ -58,8 +61,8 @@ def add_schedule_commands(commands: "argparse._SubParsersAction[argparse.Argumen
         ("remove", _remove, "forget it; jobs it started stay"),
     ):
         command = actions.add_parser(name, help=text)
-        command.add_argument("id", type=int, metavar="ID")
-        command.set_defaults(action=on_queue(action))
+        command.add_argument("id", type=number, metavar="ID")
+        command.set_defaults(action=(looking if action is _show else on_queue)(action))
     for command in actions.choices.values():
         command.add_argument("--json", action="store_true", help="print JSON")
 
@@ -112,8 +115,14 @@ async def _list(queue: Queue, arguments: argparse.Namespace) -> int:
 
 async def _show(queue: Queue, arguments: argparse.Namespace) -> int:
     schedule = await queue.store.read(lambda tx: schedules.find(tx, arguments.id))
-    lines = [_line(schedule), f"Prompt: {schedule.prompt}", f"Chat: {schedule.chat_id}"]
-    lines += _times(schedule)
+    last = f"{schedule.last_at[:19]} UTC" if schedule.last_at else "never"
+    lines = [
+        _line(schedule),
+        f"Prompt: {schedule.prompt}",
+        f"Chat: {schedule.chat_id}; kind: {schedule.kind}; priority: {schedule.priority}",
+        f"Jobs started: {schedule.fired}; its time last came: {last}",
+        *_times(schedule),
+    ]
     say(arguments, _data(schedule), "\n".join(lines))
     return 0
 
@@ -147,9 +156,13 @@ async def _remove(queue: Queue, arguments: argparse.Namespace) -> int:
 
 def _seconds(text: str) -> int:
     match = re.fullmatch(r"([0-9]{1,9})([smhd])", text.strip())
-    if match is None:
-        raise ScheduleRefused(f"--every takes a time such as 30s, 15m, 2h or 1d; got {text!r}.")
-    return int(match[1]) * UNITS[match[2]]
+    seconds = int(match[1]) * UNITS[match[2]] if match else 0
+    if not 0 < seconds <= EVERY_S_MAX:
+        raise ScheduleRefused(
+            "--every takes a time such as 30s, 15m, 2h or 1d, from 1s to 366d; "
+            f"got {short(text, 40)!r}."
+        )
+    return seconds
 
 
 def _data(schedule: Schedule) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 
 from bridge import people
 from bridge.clock import Clock
-from bridge.process import prepare_folders
+from bridge.process import need_database, prepare_folders
 from bridge.queue import Queue
 from bridge.settings import Settings
 from bridge.store import Store, Tx
@@ -26,6 +26,18 @@ def on_queue(
     def run(arguments: argparse.Namespace) -> int:
         arguments.settings = Settings.load()
         return asyncio.run(with_queue(arguments.settings, lambda queue: action(queue, arguments)))
+
+    return run
+
+
+def looking(
+    action: Callable[[Queue, argparse.Namespace], Awaitable[int]],
+) -> Callable[[argparse.Namespace], int]:
+    """A command that only looks: where there is no database it makes none."""
+
+    def run(arguments: argparse.Namespace) -> int:
+        need_database(Settings.load())
+        return on_queue(action)(arguments)
 
     return run
 

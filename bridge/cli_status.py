@@ -10,7 +10,7 @@ from typing import Any, Final
 from bridge import monitor
 from bridge.cli_shell import with_queue
 from bridge.models import short
-from bridge.queue import Queue
+from bridge.process import need_database
 from bridge.settings import Settings
 
 COLUMNS: Final = 80
@@ -20,12 +20,20 @@ def print_status(settings: Settings, *, as_json: bool) -> int:
     """Print how everything stands; 3 when nothing runs."""
     from bridge import supervision
 
+    need_database(settings)
     try:
         processes = supervision.processes(settings)
         sentence, code = "", 0
     except supervision.NotRunning as error:
         processes, sentence, code = [], str(error), error.exit_code
-    look = asyncio.run(with_queue(settings, _look))
+    look = asyncio.run(
+        with_queue(
+            settings,
+            lambda queue: queue.store.read(
+                lambda tx: monitor.summary(tx, queue.clock.now(), settings.kind_workers)
+            ),
+        )
+    )
     if as_json:
         print(json.dumps({"processes": [asdict(p) for p in processes], **look}, indent=2))
         return code
@@ -35,10 +43,6 @@ def print_status(settings: Settings, *, as_json: bool) -> int:
         look = {**look, "warnings": [alone, *warnings]}
     print("\n".join(_lines(look)))
     return code
-
-
-async def _look(queue: Queue) -> dict[str, Any]:
-    return await queue.store.read(lambda tx: monitor.summary(tx, queue.clock.now()))
 
 
 def _without_workers(look: dict[str, Any]) -> str:

@@ -23,7 +23,7 @@ from bridge.backup import LAST_BACKUP
 from bridge.clock import Clock
 from bridge.errors import KittError
 from bridge.migrate import migrations
-from bridge.process import SUPERVISOR_PID_FILE, network_file_system
+from bridge.process import SUPERVISOR_PID_FILE, emptied, network_file_system
 from bridge.settings import Settings
 from bridge.setup import BotFacts, ask_telegram, try_key
 from bridge.store import Tx, statements
@@ -182,6 +182,8 @@ def _database(settings: Settings) -> list[Check]:
     if not path.exists():
         text = f"There is no {path} yet: `kitt setup` makes it."
         return [Check("database", "warning", text), _owner(settings.owners)]
+    if text := emptied(settings):
+        return [Check("database", "problem", text)]
     # Opening a file in WAL mode leaves two files beside it, even read-only, when nobody has it
     # open; then nobody writes either, and it may be read as if it could not change.
     quiet = "" if path.with_name(f"{path.name}-wal").exists() else "&immutable=1"

@@ -13,13 +13,13 @@ import signal
 import socket
 import sqlite3
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Any, Final
 
 from bridge.clock import Clock, moment, stamp
-from bridge.models import JobStatus
+from bridge.models import Job, JobStatus, short
 from bridge.queue import Queue
 from bridge.store import Tx
 
@@ -35,23 +35,36 @@ PLAIN_COLUMNS: Final = 100  # where there is no terminal that could say how wide
 Ended = tuple[dict[str, int], dict[str, int]]
 
 
-def summary(tx: Tx, now: datetime) -> dict[str, Any]:
+def summary(tx: Tx, now: datetime, own_kinds: Collection[str] = ()) -> dict[str, Any]:
     """Where everything stands, as JSON can hold it; `now` is the moment ages are counted from.
 
     `jobs` and `deliveries` are counts by status. Of running jobs, schedules and events it has the
-    first 50. A worker whose process is gone from this machine is `dead`.
+    first 50. A worker whose process is gone from this machine is `dead`. `own_kinds` are those with
+    workers of their own, which no other worker takes.
     """
-    return _gather(tx, now, _ended(tx))
+    return _gather(tx, now, _ended(tx), own_kinds)
 
 
-async def watch(queue: Queue, *, every_s: float, as_json: bool) -> int:
+def nobody_takes(tx: Tx, now: datetime, job: Job, own_kinds: Collection[str]) -> list[str]:
+    """Why a job that may start is not started, and what to do; empty when somebody could."""
+    if job.status is not JobStatus.PENDING:
+        return []
+    workers = [_worker(row, [], now) for row in tx.all("watched_workers")]
+    if all(worker["state"] == "dead" for worker in workers):
+        return ["No worker is alive: run `kitt up`."]
+    return list(_without_worker({job.kind}, workers, own_kinds))
+
+
+async def watch(
+    queue: Queue, *, every_s: float, as_json: bool, own_kinds: Collection[str] = ()
+) -> int:
     """Show the queue every `every_s` seconds until q or Ctrl-C; the exit code.
 
     On a terminal it takes the whole screen and gives it back as it was. Elsewhere it prints one
     look after the other, and with `as_json` one JSON object a line.
     """
     every_s = min(max(EVERY_MIN_S, every_s), EVERY_MAX_S)
-    looks = Looks(queue)
+    looks = Looks(queue, own_kinds)
     if as_json:
         return await _print(looks, every_s, json.dumps)
     if sys.stdout.isatty():
@@ -138,7 +151,8 @@ def _keys(stop: Callable[[], None]) -> Iterator[None]:
 class Looks:
     """Reads the queue when something has changed or a second has passed, and not before."""
 
-    def __init__(self, queue: Queue) -> None:
+    def __init__(self, queue: Queue, own_kinds: Collection[str] = ()) -> None:
+        self._own_kinds = own_kinds
         self.clock: Clock = queue.clock
         self.wake = queue.store.wake
         self._store = queue.store
@@ -162,7 +176,7 @@ class Looks:
             self._counted, self._counted_version = _ended(tx), self._version
             ended = self.clock.monotonic()
             self._count_at = ended + (ended - started) / COUNTING_MAX
-        return _gather(tx, self.clock.now(), self._counted)
+        return _gather(tx, self.clock.now(), self._counted, self._own_kinds)
 
 
 def _ended(tx: Tx) -> Ended:
@@ -173,7 +187,7 @@ def _ended(tx: Tx) -> Ended:
     )
 
 
-def _gather(tx: Tx, now: datetime, ended: Ended) -> dict[str, Any]:
+def _gather(tx: Tx, now: datetime, ended: Ended, own_kinds: Collection[str]) -> dict[str, Any]:
     backlog = [_plain(row, now) for row in tx.all("watched_backlog")]
     live: dict[str, int] = {}
     for row in backlog:
@@ -196,7 +210,7 @@ def _gather(tx: Tx, now: datetime, ended: Ended) -> dict[str, Any]:
         "deliveries": {**ended[1], **owed},
         "events": [_plain(row, now) for row in tx.all("watched_events", limit=ROWS_MAX)],
     }
-    return {**look, "warnings": _warnings(look)}
+    return {**look, "warnings": _warnings(look, own_kinds)}
 
 
 def _plain(row: sqlite3.Row, now: datetime) -> dict[str, Any]:
@@ -256,13 +270,16 @@ def _seconds(text: str | None, now: datetime) -> float | None:
         return None
 
 
-def _warnings(look: dict[str, Any]) -> list[str]:
+def _warnings(look: dict[str, Any], own_kinds: Collection[str]) -> list[str]:
     """What a person should do something about, the worst first."""
     stuck = look["jobs"]["pending"] + look["jobs"]["running"]
     found = []
     if stuck and all(worker["state"] == "dead" for worker in look["workers"]):
         waits = _number(stuck, "job waits", "jobs wait")
         found.append(f"No worker is alive and {waits}: run `kitt up`.")
+    else:
+        pending = {r["kind"] for r in look["backlog"] if r["status"] == JobStatus.PENDING}
+        found += _without_worker(pending, look["workers"], own_kinds)
     for row in look["breakers"]:
         until = str(row["open_until"])
         waits = f"{_kind(row['kind'])} wait until {until[11:19]} UTC"
@@ -275,6 +292,21 @@ def _warnings(look: dict[str, Any]) -> list[str]:
     if held:
         found.append(f"{_number(held, 'message is', 'messages are')} held: the bot is blocked.")
     return [text[:1].upper() + text[1:] for text in found]
+
+
+def _without_worker(
+    kinds: Collection[str], workers: list[dict[str, Any]], own_kinds: Collection[str]
+) -> Iterator[str]:
+    """A sentence for what none of the workers that live takes."""
+    taken = [set(filter(None, w["kinds"].split(","))) for w in workers if w["state"] != "dead"]
+    left = sorted(kind for kind in kinds if not any(kind in of_one for of_one in taken))
+    for kind in left:
+        if kind in own_kinds:
+            yield f"No worker takes jobs of kind {kind}: `kitt start worker-{kind}-1`."
+    others = [kind for kind in left if kind not in own_kinds]
+    if others and all(taken):
+        names = short(", ".join(others), 60)
+        yield f"No worker takes jobs of kind {names}: `kitt start workers`."
 
 
 def _number(number: int, one: str, more: str) -> str:

@@ -7,6 +7,7 @@ process, however the last one ended. Nothing here needs an event loop or a libra
 
 import fcntl
 import os
+import re
 import signal
 import stat
 import sys
@@ -17,8 +18,10 @@ from types import TracebackType
 from typing import Final, Self
 
 from bridge.clock import Clock
-from bridge.errors import AlreadyRunning, ConfigError
+from bridge.database_file import gate_of
+from bridge.errors import AlreadyRunning, ConfigError, StoreDamaged
 from bridge.settings import Settings
+from bridge.store_errors import translated
 
 SUPERVISOR_PID_FILE: Final = "supervisord.pid"  # in settings.run_dir, as supervisord.conf says
 
@@ -32,11 +35,14 @@ _BACKOFF_STEPS: Final = 20  # 0.1 × 1.5^20 is far above the maximum and far bel
 START_CHECK_S: Final = 1.0  # startsecs in supervisord.conf
 _LOCK_POLL_S: Final = 0.1
 
-# SQLite's WAL needs memory shared by all its processes, which these do not give (sqlite.org/wal).
+# SQLite's WAL needs memory shared by all its processes, which these do not give (sqlite.org/wal):
+# networks, clusters, and folders that a virtual machine has from its host.
 NETWORK_FILE_SYSTEMS: Final = frozenset(
     {"nfs", "nfs4", "cifs", "smb2", "smb3", "smbfs", "ncpfs", "afs", "coda", "ceph", "lustre"}
     | {"glusterfs", "davfs", "fuse.sshfs", "fuse.rclone", "fuse.s3fs", "fuse.gcsfuse"}
-    | {"fuse.glusterfs", "fuse.ceph", "fuse.ceph-fuse", "fuse.juicefs"}
+    | {"fuse.glusterfs", "fuse.ceph", "fuse.ceph-fuse", "fuse.juicefs", "fuse.curlftpfs"}
+    | {"beegfs", "gpfs", "orangefs", "9p", "virtiofs", "vboxsf"}
+    | {"fuse.vmhgfs-fuse", "fuse.grpcfuse", "fuse.osxfs"}
 )
 
 _PR_SET_PDEATHSIG: Final = 1
@@ -49,8 +55,18 @@ def prepare_folders(settings: Settings) -> None:
     profile that exists keeps its own mode; `memory` and what is in it become 0700.
 
     Raises: ConfigError when a folder cannot be made or written, is a file, or lies on a network
-    file system, where SQLite's WAL damages the database.
+    file system, where SQLite's WAL damages the database; StoreDamaged for an emptied one.
     """
+    make_folders(settings)
+    if emptied(settings):
+        with gate_of(settings.database):  # one that is being made now is empty too, for a moment
+            sentence = emptied(settings)
+        if sentence:
+            raise StoreDamaged(sentence)
+
+
+def make_folders(settings: Settings) -> None:
+    """`prepare_folders`, whatever the database is."""
     os.umask(0o077)
     kind = network_file_system(settings.memory)
     if kind:
@@ -86,6 +102,34 @@ def _make_folder(folder: Path) -> None:
         )
 
 
+def emptied(settings: Settings) -> str:
+    """What to say of a database that is an empty file where there once was a used one; else ""."""
+    database = settings.database
+    with translated(database):
+        if not database.is_file() or database.stat().st_size:
+            return ""
+        log = database.with_name(f"{database.name}-wal")
+        traces = [*settings.jobs_dir.glob("*"), *database.parent.glob(f"{database.name}.before-*")]
+        if not traces and not (log.exists() and log.stat().st_size):
+            return ""  # left by a first start that was killed
+    return (
+        f"{database} is empty and was in use before: put back a copy of it (`kitt restore`), or "
+        "remove it to start anew."
+    )
+
+
+def need_database(settings: Settings) -> None:
+    """For who only looks: nothing is made. Raises: ConfigError when there is no database."""
+    with translated(settings.database):
+        there = settings.database.is_file() and settings.database.stat().st_size > 0
+    if not there:
+        raise ConfigError(
+            emptied(settings)
+            or f"There is no database at {settings.database}: set KITT_PROFILE to the profile that "
+            "has one, or make it with `kitt setup`."
+        )
+
+
 def network_file_system(folder: Path, *, mounts: Path = Path("/proc/self/mounts")) -> str | None:
     """The type of the network file system `folder` lies on, or None (also where nobody knows)."""
     try:
@@ -98,7 +142,7 @@ def network_file_system(folder: Path, *, mounts: Path = Path("/proc/self/mounts"
         fields = line.split()
         if len(fields) < 3:
             continue
-        point = Path(fields[1].replace("\\040", " ").replace("\\011", "\t").replace("\\134", "\\"))
+        point = Path(re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), fields[1]))
         # A later mount on the same point hides the earlier one, hence >=.
         if target.is_relative_to(point) and len(point.parts) >= best:
             best, found = len(point.parts), fields[2]

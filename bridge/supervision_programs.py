@@ -106,13 +106,15 @@ def scale(settings: Settings, workers: int, *, kind: str = "", conf: Path = CONF
     """
     if not 0 <= workers <= WORKERS_MAX:
         raise ConfigError(f"The number of workers must be from 0 to {WORKERS_MAX}; got {workers}.")
-    if kind and kind not in settings.kind_workers:
-        known = ", ".join(settings.kind_workers) or "none"
+    running = {name for name in _infos(settings) if name.startswith(_WORKER)}
+    # KITT may have been started from another shell, with other settings.
+    kinds = {*settings.kind_workers, *filter(None, map(_kind_of, running))}
+    if kind and kind not in kinds:
+        known = ", ".join(sorted(kinds)) or "none"
         raise ConfigError(
             f"{kind} has no workers of its own (kinds that have: {known}): add it to "
             "KITT_KIND_WORKERS and run `kitt up` again."
         )
-    running = {name for name in _infos(settings) if name.startswith(_WORKER)}
     now = {name for name in running if _kind_of(name) == kind}
     wanted = worker_names(workers, kind)
     added = [name for name in wanted if name not in now]

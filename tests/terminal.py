@@ -57,6 +57,10 @@ class Terminal:
         assert "Traceback" not in out + err, err
         return Done(done.returncode, out, err)
 
+    def make(self) -> None:
+        """Make the database, with nothing in it."""
+        assert self.kitt("queue", "resume").out == "All jobs were not paused.\n"
+
     def start(self, *arguments: str, **environ: str) -> "subprocess.Popen[bytes]":
         """Start `kitt` with these arguments; whoever does it ends it."""
         return subprocess.Popen(

@@ -176,6 +176,36 @@ async def test_backup_refuses_a_place_that_can_be_none(
     assert jobs_in(settings.database) == 3
 
 
+@pytest.mark.parametrize("way", ["itself", "by a link"])
+async def test_backup_replaces_no_device_and_no_pipe(
+    settings: Settings, clock: FakeClock, tmp_path: Path, way: str
+) -> None:
+    pipe, target = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(pipe)
+    target.symlink_to(pipe)
+
+    with pytest.raises(ConfigError, match="pipe is no file and cannot be made one"):
+        target = pipe if way == "itself" else target
+        await backup(settings, target, force=True, clock=clock)
+
+    assert pipe.is_fifo()
+
+
+async def test_backup_to_a_link_replaces_what_it_leads_to(
+    settings: Settings, clock: FakeClock, tmp_path: Path
+) -> None:
+    (tmp_path / "copy.db").write_text("An older one")
+    link = tmp_path / "newest.db"
+    link.symlink_to("copy.db")
+
+    with pytest.raises(ConfigError, match=r"copy\.db exists already"):
+        await backup(settings, link, force=False, clock=clock)
+    copy = await backup(settings, link, force=True, clock=clock)
+
+    assert (copy.path, link.is_symlink()) == (tmp_path / "copy.db", True)
+    assert checked(tmp_path / "copy.db") == 3
+
+
 def killed_at(number: int, act: Callable[[], object]) -> bool:
     """Let a process of its own act and end, as if killed, before it touches a file the n-th time.
 
@@ -524,10 +554,10 @@ async def test_file_that_is_no_backup_is_refused(
     Path(f"{live}-wal").write_text("Not moved into it yet")
 
     for path, error, sentence in (
-        (text, StoreDamaged, "a is damaged"),
+        (text, StoreDamaged, r"a is damaged \(file is not a database\): use another\.$"),
         (newer, ConfigError, "b is not a database this KITT can use .version 99;"),
         (foreign, ConfigError, "c is not a database this KITT can use .version 0;"),
-        (torn, StoreDamaged, "d is damaged"),
+        (torn, StoreDamaged, r"d is damaged \(.*\): use another\.$"),
         (live, ConfigError, "e is still in use"),
         (tmp_path / "none", ConfigError, "none is not a file"),
     ):

@@ -6,6 +6,7 @@ import signal
 import socket
 import sqlite3
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -84,6 +85,68 @@ def test_wrong_command_shows_how_it_is_used(terminal: Terminal, arguments: tuple
 
     assert done.code == 2
     assert done.err.startswith("usage: kitt")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("logs", "-n", "abc"), "argument -n/--lines: 'abc' is not a whole number"),
+        (("logs", "-n", "-5"), "argument -n/--lines: -5 is less than 0"),
+        (("prove", "--kills", "abc"), "argument --kills: 'abc' is not a whole number"),
+        (("demo", "--port", "99999"), "argument --port: 99999 is more than 65535"),
+        (("worker", "--kinds", "a,*"), "argument --kinds: 'a,*' is no list of kinds such as"),
+        (("queue", "add", "x", "--in", "abc"), "argument --in: 'abc' is not a number of seconds"),
+        (("queue", "add", "x", "--priority", "9" * 10), "argument --priority: 9999999999 is too"),
+        (("queue", "show", "abc"), "argument ID: 'abc' is not a whole number"),
+    ],
+)
+def test_wrong_value_is_said_without_names_of_the_program(
+    terminal: Terminal, arguments: tuple[str, ...], sentence: str
+) -> None:
+    assert f" error: {sentence}" in terminal.kitt(*arguments).err
+
+
+# --- output ---------------------------------------------------------------------------------------
+
+
+def shell_line(terminal: Terminal, line: str) -> tuple[int, str]:
+    """Run `kitt` with this in a shell; its code and what stands on its standard error."""
+    done = subprocess.run(
+        ["/bin/sh", "-c", f'"{sys.executable}" -m bridge {line}'],
+        cwd=terminal.folder,
+        env=terminal.environ(),
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=40,
+    )
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize("command", ["queue add Sing", "queue list", "status"])
+def test_output_that_cannot_be_written_is_one_sentence(terminal: Terminal, command: str) -> None:
+    terminal.kitt("queue", "add", "Dance " * 3000)
+
+    code, err = shell_line(terminal, f"{command} >/dev/full")
+
+    sentence = "kitt: The output cannot be written (No space left on device): what was done stands."
+    assert (code, err) == (1, f"{sentence}\n")
+
+
+def test_output_that_nobody_reads_is_no_error(terminal: Terminal) -> None:
+    terminal.make()
+
+    code, err = shell_line(terminal, "queue list | true")
+
+    assert (code, err) == (0, "")
+
+
+@pytest.mark.parametrize("closed", [">&-", "<&- >&- 2>&-"])
+def test_closed_output_does_not_keep_a_command_from_its_work(
+    terminal: Terminal, closed: str
+) -> None:
+    assert shell_line(terminal, f"queue add Sing {closed}") == (0, "")
+
+    assert shell(terminal.database, "SELECT prompt FROM jobs") == [{"prompt": "Sing"}]
 
 
 # --- settings -------------------------------------------------------------------------------------
@@ -204,8 +267,8 @@ def test_env_file_is_read_and_the_environment_wins(terminal: Terminal) -> None:
     env.write_text(f"KITT_PROFILE={terminal.folder}/from-the-file\nKITT_WORKERS=3\n")
     env.chmod(0o600)
 
-    assert terminal.kitt("queue", "list").code == 0
-    assert terminal.kitt("queue", "list", KITT_PROFILE="").code == 0
+    assert terminal.kitt("queue", "add", "Sing").code == 0
+    assert terminal.kitt("queue", "add", "Sing", KITT_PROFILE="").code == 0
 
     assert terminal.database.exists()
     assert (terminal.folder / "from-the-file" / "memory" / "kitt.db").exists()
@@ -231,9 +294,26 @@ def test_file_in_place_of_the_profile_is_refused(
 
 def test_profile_that_cannot_be_written_is_refused(terminal: Terminal) -> None:
     """/proc denies even root."""
-    sentence = terminal.refused(78, "queue", "list", KITT_PROFILE="/proc/kitt")
+    sentence = terminal.refused(78, "queue", "add", "Sing", KITT_PROFILE="/proc/kitt")
 
     assert "/proc/kitt" in sentence
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        *(("queue", "list"), ("queue", "show", "1"), ("queue", "stats"), ("queue", "monitor")),
+        *(("schedule", "list"), ("schedule", "show", "1"), ("status",)),
+    ],
+)
+def test_who_only_looks_at_a_mistyped_profile_makes_nothing(
+    terminal: Terminal, command: tuple[str, ...]
+) -> None:
+    sentence = terminal.refused(78, *command, KITT_PROFILE=f"{terminal.folder}/proflie")
+
+    assert sentence.startswith(f"There is no database at {terminal.folder}/proflie/memory/kitt.db")
+    assert "set KITT_PROFILE" in sentence
+    assert list(terminal.folder.iterdir()) == []
 
 
 # --- the database ---------------------------------------------------------------------------------
@@ -275,6 +355,20 @@ def test_file_that_is_no_database_is_left_as_it_is(
     assert made.read_bytes() == b"no database at all" * 1_000
 
 
+@pytest.mark.parametrize(
+    "command", [("bridge",), ("worker",), ("queue", "add", "x"), ("status",), ("up", "--detach")]
+)
+def test_nothing_starts_on_a_database_that_was_emptied(
+    terminal: Terminal, made: Path, command: tuple[str, ...]
+) -> None:
+    made.write_bytes(b"")
+    (made.parent / "jobs" / "1").mkdir()
+
+    assert "is empty and was in use before" in terminal.refused(78, *command)
+
+    assert made.stat().st_size == 0
+
+
 def test_bridge_does_not_start_on_a_damaged_database(terminal: Terminal, made: Path) -> None:
     with made.open("r+b") as file:
         file.seek(2 * 4096)
@@ -299,7 +393,7 @@ def test_locked_database_is_waited_for_and_then_said_to_be_locked(
 
 @pytest.mark.parametrize("program", ["bridge", "worker"])
 def test_second_program_of_a_slot_is_refused(terminal: Terminal, program: str) -> None:
-    assert terminal.kitt("queue", "list").code == 0
+    terminal.make()
     slot = "bridge" if program == "bridge" else "worker-1"
     with SlotLock(terminal.database.parent / "run" / f"{slot}.lock"):
         sentence = terminal.refused(75, program)

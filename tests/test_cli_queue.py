@@ -1,6 +1,7 @@
 """`kitt queue …` in a real terminal: for people, and with --json for scripts."""
 
 import json
+import re
 import signal
 from datetime import timedelta
 from pathlib import Path
@@ -12,6 +13,8 @@ from terminal import Terminal
 
 from bridge.clock import Clock, moment
 from bridge.models import PROMPT_CHARS_MAX
+
+IN = "--in takes seconds from now, from 0 to 315360000 (ten years);"
 
 
 @pytest.fixture
@@ -64,7 +67,7 @@ def test_prompt_is_read_from_standard_input(terminal: Terminal) -> None:
 
 
 def test_bytes_that_are_no_text_do_no_harm(terminal: Terminal) -> None:
-    done = terminal.kitt("queue", "add", "-", "--kind", "\udcff", stdin="h\udcffello")
+    done = terminal.kitt("queue", "add", "-", "--key", "\udcff", stdin="h\udcffello")
 
     assert done.code == 0
     assert jobs(terminal)[0]["prompt"].endswith("ello")
@@ -105,8 +108,10 @@ def test_job_at_a_time_waits_until_then(terminal: Terminal, at: str, run_at: str
     assert jobs(terminal)[0]["run_at"] == run_at
 
 
-def test_job_at_a_time_that_is_over_may_run_now(terminal: Terminal) -> None:
-    assert terminal.json("queue", "add", "Sing", "--at", "2020-01-01")["status"] == "pending"
+def test_job_at_a_time_of_today_that_is_over_may_run_now(terminal: Terminal) -> None:
+    hour_ago = (Clock().now() - timedelta(hours=1)).isoformat()
+
+    assert terminal.json("queue", "add", "Sing", "--at", hour_ago)["status"] == "pending"
 
 
 def test_job_after_others_is_blocked_by_them(terminal: Terminal) -> None:
@@ -130,7 +135,7 @@ def test_live_key_gives_back_the_job_it_has(terminal: Terminal) -> None:
 
 
 def test_job_of_the_only_owner_is_theirs(terminal: Terminal) -> None:
-    terminal.kitt("queue", "list")
+    terminal.make()
     shell(terminal.database, "INSERT INTO users (user_id, role) VALUES ('42', 'owner')")
 
     terminal.kitt("queue", "add", "Sing")
@@ -142,9 +147,15 @@ def test_job_of_the_only_owner_is_theirs(terminal: Terminal) -> None:
     ("arguments", "sentence"),
     [
         (("",), "A job needs a prompt: say what is to be done."),
-        (("Sing", "--in", "-1"), "--in takes seconds from now, 0 or more."),
-        (("Sing", "--in", "nan"), "--in takes seconds from now, 0 or more."),
-        (("Sing", "--in", "1e300"), "--in takes seconds from now, 0 or more."),
+        (("Sing", "--in", "-1"), f"{IN} got -1.0."),
+        (("Sing", "--in", "nan"), f"{IN} got nan."),
+        (("Sing", "--in", "inf"), f"{IN} got inf."),
+        (("Sing", "--in", "1e300"), f"{IN} got 1e+300."),
+        (("Sing", "--in", "315360001"), f"{IN} got 315360001.0."),
+        (("Sing", "--at", "2001-01-01"), "--at takes a time to come; 2001-01-01 is long over"),
+        (("Sing", "--kind", "*"), "'*' cannot be a kind: take at most 30 of a-z"),
+        (("Sing", "--key="), "The key of a job must not be empty"),
+        (("Sing", "--data", "[" * 60_000), "The data of a job is nested too deeply"),
         (("Sing", "--at", "tomorrow"), "--at takes a time such as 2026-12-01T07:30+01:00; got"),
         (("Sing", "--at", "0001-01-01T00:00+14:00"), "--at takes a time such as"),
         (("Sing", "--after", "99"), "There is no job 99 to wait for."),
@@ -171,6 +182,7 @@ def test_add_refuses_what_can_never_run(
         ("add", "Sing", "--after", "first"),
         ("list", "--status", "lost"),
         ("list", "--limit", "9" * 30),
+        ("list", "--limit", "-5"),
         ("show", "first"),
         ("cancel",),
         (),
@@ -188,6 +200,7 @@ def test_wrong_words_show_how_it_is_used(terminal: Terminal, arguments: tuple[st
 
 
 def test_list_shows_the_newest_first(terminal: Terminal) -> None:
+    terminal.make()
     assert terminal.kitt("queue", "list").out == "No jobs.\n"
     for prompt in ("Sing", "Dance"):
         terminal.kitt("queue", "add", prompt, "--chat", "7")
@@ -234,7 +247,10 @@ def test_show_tells_everything_about_a_job(terminal: Terminal) -> None:
 
     out = terminal.kitt("queue", "show", "1").out
 
-    assert out.startswith("#1     done  Sing\nPrompt: Sing\n")
+    assert out.startswith(
+        "#1     done  Sing\nPrompt: Sing\nChat: cli; kind: other; priority: 0\n"
+        "Attempts: 0; failed: 0 of 3\nAdded: 2"
+    )
     assert "  added " in out
     assert "File: a.mp3\n" in out
     assert "Error: hoarse\n" in out
@@ -250,9 +266,75 @@ def test_show_with_json_has_history_and_files(terminal: Terminal) -> None:
     assert [event["event"] for event in job["events"]] == ["added"]
 
 
+def test_list_and_show_say_when_a_job_starts(terminal: Terminal) -> None:
+    terminal.kitt("queue", "add", "Sing", "--at", "2096-12-01T07:30")
+
+    listed = terminal.kitt("queue", "list").out
+    shown = terminal.kitt("queue", "show", "1").out
+
+    assert listed == "#1     scheduled 2096-12-01 07:30:00 UTC  Sing\n"
+    assert "\nStarts: 2096-12-01 07:30:00 UTC, in 2" in shown
+
+
+def test_show_says_how_long_a_job_waited_and_ran(terminal: Terminal) -> None:
+    terminal.kitt("queue", "add", "Sing")
+    times = "created_at = '2026-11-22 07:30:00', started_at = '2026-11-22 07:31:30.5'"
+    done = "status = 'done', attempt = 2, failures = 1, completed_at = '2026-11-22 09:31:31'"
+    shell(terminal.database, f"UPDATE jobs SET {times}, {done}")
+
+    shown = terminal.kitt("queue", "show", "1").out
+
+    assert "\nAttempts: 2; failed: 1 of 3\nAdded: 2026-11-22 07:30:00 UTC\n" in shown
+    assert "\nStarted: 2026-11-22 07:31:30 UTC, after 0:01:30\n" in shown
+    assert "\nEnded: 2026-11-22 09:31:31 UTC, after 2:00:00\n" in shown
+    shell(terminal.database, "UPDATE jobs SET started_at = 'noon'")
+    assert "\nStarted: noon UTC\n" in terminal.kitt("queue", "show", "1").out
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        ("worker_died", "its process was killed"),
+        ("timeout", "the job took longer than it may"),
+        ("expired", "the job could not start in time and is too old now"),
+        ("error: KeyError", "an unexpected error (KeyError)"),
+    ],
+)
+def test_show_says_in_words_why_a_job_failed(terminal: Terminal, error: str, words: str) -> None:
+    terminal.kitt("queue", "add", "Sing")
+    failed = "UPDATE jobs SET status = 'failed', error = :error"
+    shell(terminal.database, failed, error=error)
+    event = (
+        "INSERT INTO job_events (job_id, at, attempt, event, message) VALUES (1, '', 1, 'retry', "
+    )
+    shell(terminal.database, f"{event}:error)", error=error)
+
+    shown = terminal.kitt("queue", "show", "1").out
+
+    assert re.search(rf"\nError: .*{re.escape(words)}\n", shown)
+    assert re.search(rf"  retry +.*{re.escape(words)}\n", shown)
+    assert terminal.json("queue", "show", "1")["error"] == error
+
+
+def test_show_says_that_nobody_takes_a_job(terminal: Terminal) -> None:
+    terminal.kitt("queue", "add", "Sing", "--kind", "browser")
+
+    assert "\n! No worker is alive: run `kitt up`.\n" in terminal.kitt("queue", "show", "1").out
+
+    shell(
+        terminal.database,
+        "INSERT INTO workers (id, slot, pid, host, state, started_at, beat_at) "
+        "VALUES ('worker-1:1:a', 'worker-1', 1, 'elsewhere', 'idle', '', '')",
+    )
+    shown = terminal.kitt("queue", "show", "1", KITT_KIND_WORKERS="browser:1").out
+    assert "\n! No worker takes jobs of kind browser: `kitt start worker-browser-1`.\n" in shown
+    assert "No worker" not in terminal.kitt("queue", "show", "1").out
+
+
 @pytest.mark.parametrize("command", ["show", "cancel", "retry"])
 @pytest.mark.parametrize("number", ["7", "0", "-1", "9" * 30])
 def test_job_that_is_not_there_is_said_so(terminal: Terminal, command: str, number: str) -> None:
+    terminal.make()
     assert terminal.refused(1, "queue", command, number) == f"There is no job {number}."
 
 
@@ -284,13 +366,14 @@ def test_cancel_ends_a_job_and_says_so(terminal: Terminal) -> None:
     assert terminal.json("queue", "cancel", "1") == {"id": 1, "status": "cancelled"}
 
 
-def test_cancel_of_a_finished_job_fails(terminal: Terminal) -> None:
+def test_cancel_of_a_finished_job_says_why_not(terminal: Terminal) -> None:
     terminal.kitt("queue", "add", "Sing")
     shell(terminal.database, "UPDATE jobs SET status = 'done' WHERE id = 1")
 
-    done = terminal.kitt("queue", "cancel", "1")
-
-    assert (done.code, done.out) == (1, "Job 1 is done.\n")
+    assert terminal.refused(1, "queue", "cancel", "1") == (
+        "Job 1 is done: only one that has not ended can be cancelled; "
+        "`kitt queue show 1` tells how it ended."
+    )
 
 
 def test_retry_runs_a_job_again(terminal: Terminal) -> None:
@@ -302,12 +385,23 @@ def test_retry_runs_a_job_again(terminal: Terminal) -> None:
     assert (done.code, done.out) == (0, "Job 1 is pending.\n")
 
 
-def test_retry_of_a_job_that_lives_fails(terminal: Terminal) -> None:
+@pytest.mark.parametrize(
+    ("status", "instead"),
+    [
+        ("pending", "wait for it, or cancel it first."),
+        ("done", "add a new one with `kitt queue add`."),
+        ("waiting", "answer it with `kitt queue answer 1 TEXT`."),
+    ],
+)
+def test_retry_of_a_job_that_did_not_fail_says_why_not(
+    terminal: Terminal, status: str, instead: str
+) -> None:
     terminal.kitt("queue", "add", "Sing")
+    shell(terminal.database, "UPDATE jobs SET status = :status", status=status)
 
-    done = terminal.kitt("queue", "retry", "1")
-
-    assert (done.code, done.out) == (1, "Job 1 is pending.\n")
+    assert terminal.refused(1, "queue", "retry", "1") == (
+        f"Job 1 is {status}: only a failed or cancelled one can run again; {instead}"
+    )
 
 
 def test_retry_beside_a_live_job_of_the_same_key_is_refused(terminal: Terminal) -> None:
@@ -322,6 +416,7 @@ def test_retry_beside_a_live_job_of_the_same_key_is_refused(terminal: Terminal) 
 
 
 def test_monitor_shows_what_changes_until_it_is_interrupted(terminal: Terminal) -> None:
+    terminal.make()
     monitor = terminal.start("queue", "monitor", "--json", "--every", "0.1")
     assert monitor.stdout is not None
     try:
@@ -341,6 +436,7 @@ def test_monitor_shows_what_changes_until_it_is_interrupted(terminal: Terminal) 
 
 
 def test_monitor_ends_quietly_when_nobody_reads_it(terminal: Terminal) -> None:
+    terminal.make()
     monitor = terminal.start("queue", "monitor", "--every", "0.1")
     assert monitor.stdout is not None
     assert monitor.stderr is not None

@@ -77,7 +77,7 @@ def batch(terminal: Terminal, *lines: dict[str, Any] | str) -> list[dict[str, An
 
 def stand(terminal: Terminal, *rows: str) -> None:
     """Jobs that stand so: one row of status and question for each."""
-    terminal.kitt("queue", "list")
+    terminal.make()
     for row in rows:
         sql = "INSERT INTO jobs (chat_id, prompt, status, kind) VALUES ('7', 'Sing', "
         status, _, kind = row.partition(" ")
@@ -123,7 +123,7 @@ def test_batch_of_hundreds_is_read_from_standard_input(outside: Terminal) -> Non
     ("line", "sentence"),
     [
         ("Sing", "it is no JSON ("),
-        ("[" * 100_000, "it is no JSON ("),
+        ("[" * 100_000, "it is nested too deeply."),
         ('["Sing"]', 'it is no JSON object with a "prompt".'),
         ('{"kind": "music"}', 'it is no JSON object with a "prompt".'),
         ('{"prompt": 5}', "prompt has a value of the wrong type."),
@@ -134,10 +134,14 @@ def test_batch_of_hundreds_is_read_from_standard_input(outside: Terminal) -> Non
         ('{"prompt": "Sing", "after": ["1"]}', "after is a list of numbers of jobs."),
         ('{"prompt": "Sing", "after": [99]}', "There is no job 99 to wait for."),
         ('{"prompt": "Sing", "if_parent_fails": "wait"}', 'if_parent_fails is "cancel" or "run".'),
-        ('{"prompt": "Sing", "timeout": 0}', "--timeout takes seconds, more than 0."),
-        ('{"prompt": "Sing", "max_age": NaN}', "--max-age takes seconds, more than 0."),
-        ('{"prompt": "Sing", "in": -1}', "--in takes seconds from now, 0 or more."),
-        ('{"prompt": "Sing", "at": "soon"}', "--at takes a time such as"),
+        ('{"prompt": "Sing", "timeout": 0}', "timeout takes seconds, more than 0 and at most 3"),
+        ('{"prompt": "Sing", "max_age": NaN}', "max_age takes seconds, more than 0 and at most 3"),
+        ('{"prompt": "Sing", "in": -1}', "in takes seconds from now, from 0 to 315360000 (ten"),
+        ('{"prompt": "Sing", "at": "soon"}', "at takes a time such as"),
+        ('{"prompt": "Sing", "at": "2001-01-01"}', "at takes a time to come; 2001-01-01 is"),
+        ('{"prompt": "Sing", "in": 1, "at": "2096-01-01"}', "in and at do not go together"),
+        ('{"prompt": "Sing", "kind": "a/b"}', "'a/b' cannot be a kind"),
+        ('{"prompt": "Sing", "key": ""}', "The key of a job must not be empty"),
         ('{"prompt": "Sing", "data": NaN}', "The data of a job must be JSON"),
     ],
 )
@@ -162,10 +166,39 @@ def test_batch_that_cannot_be_read_is_said_so(terminal: Terminal) -> None:
         assert why in said
 
 
+@pytest.mark.parametrize("name", ["jobs.jsonl", "-"])
+def test_mark_with_which_some_editors_begin_a_file_is_no_part_of_it(
+    terminal: Terminal, name: str
+) -> None:
+    text = '\ufeff{"prompt": "Sing"}\n'
+    (terminal.folder / "jobs.jsonl").write_text(text, encoding="utf-8")
+
+    assert terminal.kitt("queue", "add", "--batch", name, stdin=text).out == "1\n"
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "field"),
+    [
+        *(("--key", "k", "key"), ("--priority", "0", "priority"), ("--kind", "other", "kind")),
+        *(("--if-parent-fails", "run", "if_parent_fails"), ("--after", "1", "after")),
+        *(("--in", "0", "in"), ("--data", "1", "data"), ("--max-age", "9", "max_age")),
+    ],
+)
+def test_option_of_one_job_beside_a_batch_is_refused(
+    terminal: Terminal, option: str, value: str, field: str
+) -> None:
+    said = terminal.refused(
+        1, "queue", "add", "--batch", "-", option, value, stdin='{"prompt":"x"}'
+    )
+
+    assert said == f'{option} does not go with --batch: say "{field}" in the lines it is for.'
+    assert jobs(terminal) == []
+
+
 def test_words_no_database_can_keep_do_no_harm_in_a_batch(terminal: Terminal) -> None:
     half = "\ud83e"
 
-    batch(terminal, dict.fromkeys(("prompt", "title", "chat", "kind", "data", "key"), half))
+    batch(terminal, dict.fromkeys(("prompt", "title", "chat", "data", "key"), half))
 
     (job,) = jobs(terminal)
     assert (job["prompt"], job["unique_key"], job["data"]) == ("?", "?", '"?"')
@@ -192,7 +225,10 @@ def test_limit_of_time_that_is_none_is_refused(
 ) -> None:
     said = terminal.refused(1, "queue", "add", "Sing", option, seconds)
 
-    assert said == f"{option} takes seconds, more than 0."
+    shown = float(seconds)
+    assert said == (
+        f"{option} takes seconds, more than 0 and at most 315360000 (ten years); got {shown}."
+    )
     assert jobs(terminal) == []
 
 
@@ -229,7 +265,7 @@ def test_tree_is_cancelled_and_named(terminal: Terminal) -> None:
     batch(terminal, {"prompt": "Bow", "after": [3]})
 
     done = terminal.kitt("queue", "cancel", "3", "--tree")
-    assert (done.code, done.out) == (0, "Cancelled: 4, 3.\n")
+    assert (done.code, done.out) == (0, "Cancelled: 3, 4.\n")
     assert terminal.json("queue", "cancel", "1", "--tree") == [{"id": 1, "status": "cancelled"}]
 
     assert statuses(terminal) == ["cancelled", "pending", "cancelled", "cancelled"]
@@ -244,6 +280,9 @@ def test_all_failed_jobs_are_run_again(terminal: Terminal) -> None:
     done = terminal.kitt("queue", "retry", "--all", "--kind", "music")
 
     assert (done.code, done.out) == (0, "Run again: 1, 3.\n")
+    assert terminal.refused(1, "queue", "retry", "2", "--kind", "music") == (
+        "--kind goes with --all only: leave it out for job 2."
+    )
     assert terminal.json("queue", "retry", "--all") == [2]
     assert terminal.kitt("queue", "retry", "--all").out == "Run again: none.\n"
     assert statuses(terminal) == ["pending", "pending", "pending", "cancelled", "done"]
@@ -270,7 +309,7 @@ def test_job_is_put_off_for_some_seconds(terminal: Terminal) -> None:
     assert terminal.refused(1, "queue", "snooze", "9", "60") == "There is no job 9."
     for seconds in ("nan", "1e300"):
         said = terminal.refused(1, "queue", "snooze", "1", seconds)
-        assert said == "SECONDS takes seconds from now, 0 or more."
+        assert said.startswith("SECONDS takes seconds from now, from 0 to 315360000 (ten years); ")
 
 
 # --- answers --------------------------------------------------------------------------------------
@@ -290,6 +329,8 @@ def test_waiting_job_shows_its_question_and_takes_an_answer(terminal: Terminal) 
     said = terminal.refused(1, "queue", "answer", "3", "Blue")
     assert said == "Job 3 is pending: it waits for no answer."
     assert terminal.refused(1, "queue", "answer", "9", "Blue") == "There is no job 9."
+    said = terminal.refused(1, "queue", "answer", "2", " ")
+    assert said == "The answer to job 2 is empty: say what it is to go on with."
 
 
 # --- pauses ---------------------------------------------------------------------------------------

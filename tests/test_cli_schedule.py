@@ -117,7 +117,8 @@ def test_show_has_the_whole_prompt_and_why_a_schedule_stands_still(terminal: Ter
 
     shown = terminal.kitt("schedule", "show", "1").out
 
-    assert f"Prompt: {prompt}\nChat: 7\n" in shown
+    assert f"Prompt: {prompt}\nChat: 7; kind: other; priority: 0\n" in shown
+    assert "\nJobs started: 0; its time last came: never\n" in shown
     assert "\n      zone Mars\n" in shown
 
 
@@ -133,6 +134,9 @@ def test_list_of_a_chat_has_only_its_own(terminal: Terminal) -> None:
     [
         (("add", "Sing", "--cron", "0 25 * * *"), "cron '0 25 * * *' has no hour that ever comes"),
         (("add", "Sing", "--every", "2 weeks"), "--every takes a time such as 30s, 15m, 2h or 1d"),
+        (("add", "Sing", "--every", "0s"), "--every takes a time such as 30s, 15m, 2h or 1d"),
+        (("add", "Sing", "--every", "367d"), "--every takes a time such as 30s, 15m, 2h or 1d"),
+        (("add", "Sing", "--every", "2h", "--kind", ""), "'' cannot be a kind: take at most 30"),
         (("add", "Sing", "--every", "2h", "--priority", "9" * 30), "priority must be a whole"),
         (("show", "9" * 30), f"There is no schedule {'9' * 30}."),
     ],
@@ -140,6 +144,7 @@ def test_list_of_a_chat_has_only_its_own(terminal: Terminal) -> None:
 def test_what_is_wrong_is_refused_with_one_sentence(
     terminal: Terminal, arguments: tuple[str, ...], sentence: str
 ) -> None:
+    terminal.make()
     assert terminal.refused(1, "schedule", *arguments).startswith(sentence)
     assert rows(terminal) == []
 

@@ -79,6 +79,26 @@ def test_jobs_that_wait_without_a_worker_are_pointed_out(terminal: Terminal) -> 
     assert "\n! No worker is alive and 1 job waits" in said
 
 
+def test_kind_whose_own_workers_are_gone_is_pointed_out(terminal: Terminal) -> None:
+    terminal.kitt("queue", "add", "Sing", "--kind", "browser")
+    works(terminal)
+    own = {"KITT_KIND_WORKERS": "browser:1"}
+    sentence = "No worker takes jobs of kind browser: `kitt start worker-browser-1`."
+
+    said = terminal.kitt("status", **own)
+
+    assert f"\n! {sentence}\n" in said.out
+    assert terminal.json("queue", "stats", **own)["warnings"] == [sentence]
+    monitor = terminal.start("queue", "monitor", "--json", **own)
+    try:
+        assert monitor.stdout is not None
+        assert json.loads(monitor.stdout.readline())["warnings"] == [sentence]
+    finally:
+        monitor.kill()
+        monitor.communicate()
+    assert "No worker" not in status(terminal)
+
+
 def test_a_title_cannot_move_the_cursor(terminal: Terminal) -> None:
     terminal.kitt("queue", "add", "red \x1b[31m and\nmore")
     works(terminal, job=1)

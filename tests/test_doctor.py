@@ -376,6 +376,16 @@ async def test_a_folder_in_place_of_the_database_is_a_problem(keyless: Patient) 
     assert "cannot be read" in report.message("database")
 
 
+async def test_an_emptied_database_is_a_problem(keyless: Patient) -> None:
+    keyless.settings.database.write_bytes(b"")
+    (keyless.settings.jobs_dir / "7").mkdir(parents=True)
+
+    report = await keyless.look()
+
+    assert report.status("database") == "problem"
+    assert "is empty and was in use before" in report.message("database")
+
+
 async def test_the_size_of_the_database_and_its_last_backup_are_said(keyless: Patient) -> None:
     store = await keyless.open()
     await store.write(lambda tx: tx.run("put_meta", name="word", value="x" * 3_000_000))

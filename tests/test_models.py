@@ -82,6 +82,28 @@ def test_data_that_is_no_json_is_refused() -> None:
         check_new(a_job(data="{url}"))
 
 
+@pytest.mark.parametrize("data", ["[" * 60_000, '{"a":' * 60_000])
+def test_data_that_is_nested_too_deeply_is_refused(data: str) -> None:
+    with pytest.raises(JobRefused, match="The data of a job is nested too deeply"):
+        check_new(a_job(data=data))
+
+
+@pytest.mark.parametrize("kind", ["*", "", "a/b", "Web", "1st", "ë", "a\n", "x" * 31, "x" * 5000])
+def test_kind_that_no_worker_could_be_told_is_refused(kind: str) -> None:
+    check_new(a_job(kind="x" * 30))
+
+    with pytest.raises(JobRefused, match="cannot be a kind: take at most 30 of a-z") as refusal:
+        check_new(a_job(kind=kind))
+
+    assert len(str(refusal.value)) < 130
+
+
+@pytest.mark.parametrize("key", ["", " "])
+def test_empty_key_is_refused(key: str) -> None:
+    with pytest.raises(JobRefused, match="The key of a job must not be empty"):
+        check_new(a_job(unique_key=key))
+
+
 def test_short_keeps_one_line_and_cuts_with_an_ellipsis() -> None:
     assert short(" two\n words ", 9) == "two words"
     assert short("two words", 8) == "two wor…"

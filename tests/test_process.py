@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from bridge import process
 from bridge.clock import Clock
+from bridge.database_file import gate_of
 from bridge.errors import AlreadyRunning, ConfigError
 from bridge.settings import Settings
 
@@ -111,6 +113,9 @@ def test_the_file_system_of_a_folder_is_that_of_its_deepest_and_last_mount(tmp_p
         "/dev/sdb /net\\040home/local ext4 rw 0 0\n"
         "/dev/sdc /srv ext4 rw 0 0\n"
         "host: /srv fuse.sshfs rw 0 0\n"
+        "C: /mnt/\\043c 9p rw 0 0\n"
+        "host /media/sf vboxsf rw 0 0\n"
+        "/dev/sdd /media/sf-local fuseblk rw 0 0\n"
     )
 
     def kind(folder: str) -> str | None:
@@ -120,6 +125,9 @@ def test_the_file_system_of_a_folder_is_that_of_its_deepest_and_last_mount(tmp_p
     assert kind("/net home/local/profile") is None
     assert kind("/net") is None
     assert kind("/srv/kitt") == "fuse.sshfs"
+    assert kind("/mnt/#c/me") == "9p"
+    assert kind("/media/sf/kitt") == "vboxsf"
+    assert kind("/media/sf-local/kitt") is None
     assert process.network_file_system(Path("/srv"), mounts=tmp_path / "none") is None
 
 
@@ -130,6 +138,60 @@ def test_a_database_on_a_network_file_system_is_refused(
 
     with pytest.raises(ConfigError, match=r"memory lies on a network file system \(nfs4\)"):
         process.prepare_folders(Settings(profile=tmp_path))
+
+
+def used(settings: Settings, trace: str) -> None:
+    """A profile whose database is an empty file, with something of the time it was not."""
+    process.prepare_folders(settings)
+    settings.database.touch()
+    if trace == "jobs/7":
+        (settings.memory / trace).mkdir()
+    else:
+        (settings.memory / trace).write_text("x")
+
+
+@pytest.mark.parametrize("trace", ["jobs/7", "kitt.db.before-3", "kitt.db-wal"])
+def test_an_emptied_database_is_refused_and_left_as_it_is(tmp_path: Path, trace: str) -> None:
+    settings = Settings(profile=tmp_path)
+    used(settings, trace)
+
+    for look in (process.prepare_folders, process.need_database):
+        with pytest.raises(ConfigError, match=r"kitt.db is empty and was in use before: put back"):
+            look(settings)
+
+    assert settings.database.stat().st_size == 0
+
+
+def test_an_empty_database_of_a_first_start_that_was_killed_is_no_obstacle(tmp_path: Path) -> None:
+    settings = Settings(profile=tmp_path)
+    process.prepare_folders(settings)
+    settings.database.touch()
+    (settings.memory / "kitt.db-wal").touch()
+
+    process.prepare_folders(settings)
+
+    assert process.emptied(settings) == ""
+
+
+def test_a_database_that_is_just_being_made_beside_old_jobs_is_waited_for(tmp_path: Path) -> None:
+    settings = Settings(profile=tmp_path)
+    used(settings, "jobs/7")
+    with gate_of(settings.database):
+        starting = threading.Thread(target=process.prepare_folders, args=[settings])
+        starting.start()
+        time.sleep(0.2)
+        assert starting.is_alive()
+        settings.database.write_text("made")
+    starting.join(5)
+
+    assert not starting.is_alive()
+
+
+def test_who_only_looks_makes_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no database at .*kitt.db: set KITT_PROFILE"):
+        process.need_database(Settings(profile=tmp_path / "mistyped"))
+
+    assert list(tmp_path.iterdir()) == []
 
 
 HOLD = """

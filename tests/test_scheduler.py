@@ -549,6 +549,9 @@ async def test_zone_changed_by_hand_counts_once_the_next_time_is_emptied(
         ({"every_s": 60, "prompt": ""}, "A job needs a prompt"),
         ({"every_s": 60, "chat_id": " "}, "A job needs a chat_id"),
         ({"every_s": 60, "data": "{"}, "The data of a job must be JSON"),
+        ({"every_s": 60, "data": "[" * 60_000}, "The data of a job is nested too deeply"),
+        ({"every_s": 60, "kind": "Web/*"}, "'Web/*' cannot be a kind"),
+        ({"every_s": 60, "kind": b"\xff"}, "'\N{REPLACEMENT CHARACTER}' cannot be a kind"),
         ({"every_s": 60, "priority": "high"}, "priority must be a whole number; got high."),
         ({"every_s": 60, "priority": 1e30}, "priority must be a whole number; got 1e+30."),
         ({"every_s": 60, "thread_id": b"\xff"}, "thread_id must be a whole number"),
@@ -575,7 +578,7 @@ async def test_row_of_bytes_that_are_no_text_starts_a_job(
 ) -> None:
     insert(
         scheduler,
-        **dict.fromkeys(("chat_id", "prompt", "title", "kind", "user_id"), value),
+        **dict.fromkeys(("chat_id", "prompt", "title", "user_id"), value),
         every_s=60,
         next_at="2026-11-22 07:30:00.000",
     )

@@ -523,7 +523,8 @@ def test_a_kind_has_workers_of_its_own_that_are_scaled_apart(house: House) -> No
     assert "--slot 1 --kinds browser --supervised\n" in house.log("kitt-worker-browser-1")
 
     supervision.scale(house.settings, 2)
-    supervision.scale(house.settings, 2, kind="browser")
+    elsewhere = replace(house.settings, kind_workers={})  # of a shell that was not told
+    supervision.scale(elsewhere, 2, kind="browser")
     more = house.pids()
     files = {path.stem for path in (house.settings.run_dir / "supervisor.d").iterdir()}
     supervision.scale(house.settings, 0, kind="browser")
