@@ -1,5 +1,6 @@
 """The queue bench measures what it says: equal jobs, equal durability, ratios of one round."""
 
+import shutil
 import subprocess
 import sys
 import time
@@ -12,8 +13,9 @@ from bench.queue_flat import flatness
 from bench.queue_kitt import Kitt
 from bench.queue_peers import PEERS
 from bench.queue_process import REPOSITORY
-from bench.queue_rates import Rounds, drain_one
+from bench.queue_rates import Rounds, add_one, drain_one
 from bench.queue_waits import waits
+from bench.slow_disk import slower_syncs
 
 LIBRARIES = {"Huey": "huey", "persist-queue": "persistqueue", "litequeue": "litequeue"}
 PRAGMAS = {"FULL": 2, "NORMAL": 1}
@@ -110,6 +112,13 @@ def test_the_flatness_of_a_small_table_is_measured_in_every_place() -> None:
     assert len(rows) == 6
     assert rows[-1]["value"] == 2
     assert all(row["value"] > 0 for row in rows)
+
+
+def test_a_slower_disk_makes_every_durable_job_wait_for_it() -> None:
+    with slower_syncs(10) as possible:
+        slow = add_one("control", 20)
+    assert possible == any(map(shutil.which, ("cc", "gcc")))
+    assert slow < 100 or not possible
 
 
 def test_the_module_does_not_hide_the_standard_librarys_queue() -> None:
