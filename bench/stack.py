@@ -87,6 +87,7 @@ async def kitt(
         "KITT_OWNER": ",".join(str(chat) for chat in range(1, chats + 1)),
         "KITT_WORKERS": str(workers),
         "KITT_WORKER_CONCURRENCY": str(concurrency),
+        "KITT_CHAT_CONCURRENCY": str(workers * concurrency),  # one chat may have all of them
         "TELEGRAM_BOT_TOKEN": DEMO_BOT,
         "TELEGRAM_BASE_URL": telegram.base_url,
         "TELEGRAM_BASE_FILE_URL": telegram.base_file_url,
