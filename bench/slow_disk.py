@@ -37,7 +37,9 @@ def slower_syncs(more_ms: float) -> Iterator[bool]:
     with TemporaryDirectory(prefix="kitt-bench-") as folder:
         library = Path(folder) / "slow.so"
         command = [compiler, "-shared", "-fPIC", "-O2", "-x", "c", "-", "-o", str(library), "-ldl"]
-        subprocess.run(command, input=SOURCE, text=True, check=True)
+        if subprocess.run(command, input=SOURCE, text=True).returncode:
+            yield False  # a compiler without its headers
+            return
         os.environ |= {"LD_PRELOAD": str(library), "BENCH_SYNC_US": str(round(1000 * more_ms))}
         try:
             yield True

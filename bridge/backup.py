@@ -26,6 +26,7 @@ from bridge.store_errors import translated
 
 LAST_BACKUP: Final = "last_backup"  # in `meta`: when the last one was made
 _HELPERS: Final = ("-wal", "-shm", "-journal")  # what SQLite keeps beside a file that is in use
+_ID_DIGITS_MAX: Final = 15  # a folder with a longer name is none of a job's
 _DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
@@ -83,7 +84,7 @@ def restore(settings: Settings, source: Path, *, clock: Clock) -> tuple[Copy, Pa
             shutil.copyfile(source, part)
         jobs = checked(part, named=source)
         with translated(part):
-            _go_on_counting(part, settings.jobs_dir)
+            _go_on_counting(part, database, settings.jobs_dir)
             sync(part)  # now, so that nobody waits for the disk at the gate
         # Whoever opens the database meanwhile would keep the old file, and SQLite would apply the
         # log beside it to the restored one.
@@ -161,14 +162,33 @@ def _nobody_runs(settings: Settings) -> Iterator[None]:
         yield
 
 
-def _go_on_counting(database: Path, jobs_dir: Path) -> None:
-    """New jobs must not get the numbers, and so the files, of jobs the backup does not know."""
-    numbers = [int(path.name) for path in jobs_dir.glob("*") if path.name.isdecimal()]
-    with closing(sqlite3.connect(database)) as connection, connection:
-        highest = connection.execute("SELECT max(seq) FROM sqlite_sequence WHERE name = 'jobs'")
-        last = max([highest.fetchone()[0] or 0, *numbers])
+def _go_on_counting(restored: Path, database: Path, jobs_dir: Path) -> None:
+    """New jobs must not get the numbers, and so the files, of jobs the backup does not know.
+
+    Those are known by the database that is replaced, if it can be read, and by their folders.
+    """
+    folders = [path.name for path in jobs_dir.glob("*") if path.name.isdecimal()]
+    last = max(
+        [
+            *map(_last_job, (restored, database)),
+            *(int(name) for name in folders if len(name) <= _ID_DIGITS_MAX),
+        ]
+    )
+    with closing(sqlite3.connect(restored)) as connection, connection:
         connection.execute("DELETE FROM sqlite_sequence WHERE name = 'jobs'")
         connection.execute("INSERT INTO sqlite_sequence VALUES ('jobs', ?)", (last,))
+
+
+def _last_job(database: Path) -> int:
+    """The highest number a job ever had there; 0 when nobody can say."""
+    try:
+        with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
+            row = connection.execute(
+                "SELECT seq FROM sqlite_sequence WHERE name = 'jobs'"
+            ).fetchone()
+    except sqlite3.Error:
+        return 0
+    return int(row[0]) if row else 0
 
 
 def _set_aside(database: Path, clock: Clock) -> Path | None:

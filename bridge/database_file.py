@@ -13,6 +13,7 @@ from typing import Final
 from bridge.store_errors import translated
 
 _M_TRIM_THRESHOLD: Final = -1
+_M_MMAP_THRESHOLD: Final = -3
 _HEAP_KEPT_BYTES: Final = 1_000_000
 
 
@@ -21,12 +22,14 @@ def keep_heap() -> None:
     """Keep what SQLite frees after a statement with triggers, for the next one.
 
     glibc gives it back to the system from 128 kB on and fetches it again page by page: a claim took
-    four times as long (measured). Other C libraries do not know the call.
+    four times as long (measured). Setting the one limit fixes the other, which else grows with what
+    a program uses, so that is set too. Other C libraries do not know the call.
     """
     import ctypes
 
     with suppress(AttributeError, OSError):
-        ctypes.CDLL(None).mallopt(_M_TRIM_THRESHOLD, _HEAP_KEPT_BYTES)
+        for limit in (_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD):
+            ctypes.CDLL(None).mallopt(limit, _HEAP_KEPT_BYTES)
 
 
 def open_gate(database: Path) -> int:
@@ -44,6 +47,7 @@ def open_database(
     keep_heap()
     if gate_fd is not None:
         fcntl.flock(gate_fd, fcntl.LOCK_EX)
+        path.touch(mode=0o600)  # nobody else sees it empty
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode={mode}",
         uri=True,
@@ -79,7 +83,8 @@ def part_of(target: Path) -> Iterator[Path]:
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     with translated(target):
         for left in target.parent.glob(f".{escape(target.name)}.*.part"):
-            if left == part or not _lives(left.suffixes[-2].lstrip(".")):  # of one that was killed
+            pid = left.suffixes[-2].lstrip(".")
+            if left == part or (pid.isdecimal() and not _lives(int(pid))):  # of one that was killed
                 left.unlink(missing_ok=True)
         os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     try:
@@ -88,10 +93,10 @@ def part_of(target: Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
-def _lives(pid: str) -> bool:
+def _lives(pid: int) -> bool:
     try:
-        os.kill(int(pid), 0)
-    except (ProcessLookupError, ValueError):
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
         pass

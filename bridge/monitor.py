@@ -302,11 +302,14 @@ def _without_worker(
     left = sorted(kind for kind in kinds if not any(kind in of_one for of_one in taken))
     for kind in left:
         if kind in own_kinds:
-            yield f"No worker takes jobs of kind {kind}: `kitt start worker-{kind}-1`."
+            yield (
+                f"No worker takes kind {kind}: `kitt start worker-{kind}-1` "
+                f"or `kitt scale {kind}=1`."
+            )
     others = [kind for kind in left if kind not in own_kinds]
     if others and all(taken):
         names = short(", ".join(others), 60)
-        yield f"No worker takes jobs of kind {names}: `kitt start workers`."
+        yield (f"No worker takes kind {names}: `kitt start workers` or `kitt scale 2`.")
 
 
 def _number(number: int, one: str, more: str) -> str:

@@ -159,7 +159,7 @@ def die_with_parent(settings: Settings) -> None:
     """
     if sys.platform != "linux":
         return
-    import ctypes  # only here: it costs 0.7 MB, and a program run by hand does without
+    import ctypes
 
     if ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0) != 0:
         return

@@ -131,11 +131,10 @@ class Queue(Leases):
         if twin not in (None, job_id):
             raise JobRefused(f"Job {twin} does the same: wait for it, or cancel it first.")
         now = self._now()
-        if found.status in (JobStatus.FAILED, JobStatus.CANCELLED):
-            tx.run("drop_failed_parents", job_id=job_id)
         row = tx.one("retry_job", id=job_id, expires_at=self._new_expiry(found, now))
         if row is None:
             return found
+        tx.run("drop_failed_parents", job_id=job_id)
         job = Job.from_row(row)
         record.note(tx, job, "retried", now=now)
         tx.run("reopen_card", job_id=job_id)

@@ -120,7 +120,6 @@ class Store:
         try:
             with translated(path):
                 store._gate_fd = open_gate(path)
-                path.touch(mode=0o600)  # noqa: ASYNC240 - once, at start
                 store._timeout_ms = int(busy_timeout_s * 1000)
                 store._writer = await _connect(
                     path, mode="rw", timeout_s=busy_timeout_s, gate_fd=store._gate_fd

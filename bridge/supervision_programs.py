@@ -15,6 +15,7 @@ from typing import Any, Final
 from bridge.errors import ConfigError, KittError
 from bridge.process import age_seconds
 from bridge.settings import Settings
+from bridge.store_errors import translated
 from bridge.supervision_status import (
     ALREADY_STARTED,
     NOT_RUNNING,
@@ -168,11 +169,12 @@ def write_workers(settings: Settings, names: Iterable[str], conf: Path) -> None:
         )
         for name in names
     }
-    for path in folder.glob("*.conf"):
-        if path.stem not in texts:
-            path.unlink()
-    for name, text in texts.items():
-        (folder / f"{name}.conf").write_text(f"[program:{name}]\n{text}", encoding="utf-8")
+    with translated(folder):  # the disk may be full
+        for path in folder.glob("*.conf"):
+            if path.stem not in texts:
+                path.unlink()
+        for name, text in texts.items():
+            (folder / f"{name}.conf").write_text(f"[program:{name}]\n{text}", encoding="utf-8")
 
 
 def _infos(settings: Settings) -> dict[str, dict[str, Any]]:

@@ -17,7 +17,6 @@ import threading
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -52,7 +51,6 @@ IDLE_LOOK_S: Final = 2.0  # for rows made by hand; everything else announces its
 BUSY_LOOK_S: Final = 0.5  # a status set to cancelled by hand stops the job within a second
 DRAIN_S: Final = 20.0  # supervisord waits 30 s before it kills
 PROVIDER_WAIT_MAX_S: Final = 60.0
-PROVIDER_PATIENCE: Final = timedelta(days=1)
 LIMITS: Final = Limits(calls_max=60, max_tokens=32_000)
 SMALL_LIMITS: Final = Limits(calls_max=60, max_tokens=8_000)  # what most other models can write
 
@@ -316,14 +314,7 @@ class Worker:
             log.warning("%s", lost)
 
     async def _wait_for_provider(self, job: Job, error: ModelUnavailable) -> None:
-        """Not the job's fault: it waits in the queue, visibly, without using up an attempt.
-
-        For a day: what the provider never answers must not keep what waits behind it for ever.
-        """
-        started = moment(job.started_at) if job.started_at else self._clock.now()
-        if self._clock.now() - started > PROVIDER_PATIENCE:
-            await self._end(job, f"model_away: {error}", again=False)
-            return
+        """Not the job's fault: it waits in the queue, visibly, without using up an attempt."""
         waits = self._provider_waits.get(job.id, 0)
         self._provider_waits[job.id] = min(waits + 1, 6)
         wait_s = error.retry_after_s or min(PROVIDER_WAIT_MAX_S, 2.0 * 2**waits)

@@ -327,7 +327,8 @@ def test_show_says_that_nobody_takes_a_job(terminal: Terminal) -> None:
         "VALUES ('worker-1:1:a', 'worker-1', 1, 'elsewhere', 'idle', '', '')",
     )
     shown = terminal.kitt("queue", "show", "1", KITT_KIND_WORKERS="browser:1").out
-    assert "\n! No worker takes jobs of kind browser: `kitt start worker-browser-1`.\n" in shown
+    advice = "`kitt start worker-browser-1` or `kitt scale browser=1`."
+    assert f"\n! No worker takes kind browser: {advice}\n" in shown
     assert "No worker" not in terminal.kitt("queue", "show", "1").out
 
 

@@ -83,7 +83,9 @@ def test_kind_whose_own_workers_are_gone_is_pointed_out(terminal: Terminal) -> N
     terminal.kitt("queue", "add", "Sing", "--kind", "browser")
     works(terminal)
     own = {"KITT_KIND_WORKERS": "browser:1"}
-    sentence = "No worker takes jobs of kind browser: `kitt start worker-browser-1`."
+    sentence = (
+        "No worker takes kind browser: `kitt start worker-browser-1` or `kitt scale browser=1`."
+    )
 
     said = terminal.kitt("status", **own)
 

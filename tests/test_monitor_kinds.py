@@ -30,8 +30,10 @@ async def test_kinds_that_no_living_worker_takes_are_named(queue: Queue) -> None
         await queue.add(a_job(kind=kind))
     await a_worker(queue, "worker-code-1", "code")
 
-    browser = "No worker takes jobs of kind browser: `kitt start worker-browser-1`."
-    others = "No worker takes jobs of kind other, research: `kitt start workers`."
+    browser = (
+        "No worker takes kind browser: `kitt start worker-browser-1` or `kitt scale browser=1`."
+    )
+    others = "No worker takes kind other, research: `kitt start workers` or `kitt scale 2`."
     assert await warnings(queue, "browser", "code") == [browser, others]
     await a_worker(queue, "worker-1")
     assert await warnings(queue, "browser", "code") == [browser]

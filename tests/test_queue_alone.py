@@ -1,5 +1,7 @@
 """Several jobs run in a worker that dies: each runs alone then, so that the right one is blamed."""
 
+from typing import Any
+
 from fakes import FakeClock, a_job, shell
 
 from bridge.line import Claimant
@@ -15,6 +17,10 @@ async def run_together(queue: Queue, *jobs: NewJob, worker_id: str = A) -> list[
         await queue.add(new)
     claimed = [await queue.claim(worker_id) for _ in jobs]
     return [job for job in claimed if job is not None]
+
+
+async def running(queue: Queue) -> list[dict[str, Any]]:
+    return shell(queue.store.path, "SELECT id FROM jobs WHERE status = 'running'")
 
 
 async def claimed_id(queue: Queue, who: Claimant | str) -> int | None:
@@ -89,6 +95,26 @@ async def test_worker_of_other_kinds_makes_no_room_for_such_a_job(queue: Queue) 
     assert [await claimed_id(queue, browser) for _ in range(2)] == [4, 5]
     await queue.finish(await queue.get(4), "42")
     assert await claimed_id(queue, others) is None
+
+
+async def test_of_two_workers_that_are_equally_busy_only_one_makes_room(queue: Queue) -> None:
+    await run_together(queue, a_job(), worker_id=B)
+    await run_together(queue, a_job(), worker_id=D)
+    await run_together(queue, a_job())
+    await queue.rescue(C)
+    await queue.add_many([a_job(), a_job()])
+
+    assert [await claimed_id(queue, worker) for worker in (B, D)] == [None, 4]
+
+
+async def test_such_a_job_waits_while_its_chat_runs_as_many_as_it_may(queue: Queue) -> None:
+    limited = Queue(store=queue.store, clock=queue.clock, chat_concurrency=1)
+    await run_together(limited, a_job())
+    await limited.rescue(C)
+    await run_together(queue, a_job(priority=1), worker_id=B)
+    assert [row["id"] for row in await running(queue)] == [2]
+
+    assert await claimed_id(limited, C) is None
 
 
 async def test_more_urgent_jobs_go_before_such_a_job(queue: Queue) -> None:

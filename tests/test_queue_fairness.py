@@ -598,6 +598,25 @@ async def test_next_look_never_stays_in_the_past(queue: Queue, clock: FakeClock,
     assert await queue.next_look_at() is None
 
 
+async def test_pause_of_all_is_seen_before_a_claim_begins(queue: Queue, clock: FakeClock) -> None:
+    fill(queue, 1)
+
+    async def may_begin() -> bool:
+        now = stamp(clock.now())
+        return bool(await queue.store.read(lambda tx: tx.value("claimable", now=now)))
+
+    assert await may_begin()
+    await queue.pause()
+    assert not await may_begin()
+
+
+async def test_kind_that_is_no_text_stops_no_claim(queue: Queue, clock: FakeClock) -> None:
+    fill(queue, 1)
+    shell(queue.store.path, "INSERT INTO queues VALUES (x'ff00', '2026-11-22 07:30:00.000')")
+
+    assert await next_chats(queue, 1) == "7"
+
+
 async def test_waiting_for_a_paused_kind_writes_nothing(
     queue: Queue, clock: FakeClock, open_store: OpenStore
 ) -> None:

@@ -180,6 +180,18 @@ async def test_question_takes_no_place_of_its_chat(queue: Queue, clock: FakeCloc
 # --- rescues --------------------------------------------------------------------------------------
 
 
+async def test_attempt_that_a_hand_made_no_number_stops_no_rescue(
+    queue: Queue, clock: FakeClock
+) -> None:
+    job = await claimed(queue, A)
+    shell(queue.store.path, "UPDATE jobs SET attempt = 'x' WHERE id = :id", id=job.id)
+    clock.advance(31)
+
+    await queue.rescue(B)
+
+    assert (await queue.get(job.id)).status is PENDING
+
+
 async def test_rescues_are_counted(queue: Queue, clock: FakeClock) -> None:
     await queue.add(a_job())
     for rescues in (1, 2):

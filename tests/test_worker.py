@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from fakes import a_job, shell
+from fakes import a_job
 from waiting import until
 from working import STEP, WROTE, Shop, pelicans, quick
 
@@ -378,19 +378,6 @@ async def test_provider_that_stays_away_is_asked_less_and_less_often(shop: Shop)
 
     assert waits == [2, 4, 8, 16, 32, 60, 60]
     assert (await shop.job_is(1, JobStatus.DONE)).failures == 0
-
-
-async def test_job_that_has_waited_a_day_for_the_provider_fails(shop: Shop) -> None:
-    shop.claude.order(Fault(status=500, times=2))
-    await shop.queue.add(quick(7))
-    await shop.worker()
-    await shop.job_is(1, JobStatus.SCHEDULED)
-
-    shop.advance(86_401)
-
-    job = await shop.job_is(1, JobStatus.FAILED)
-    assert (job.error or "").startswith("model_away: ")
-    assert len(shell(shop.store.path, "SELECT 1 FROM deliveries WHERE kind = 'failure'")) == 1
 
 
 async def test_wait_for_the_provider_keeps_the_step_that_was_reported(shop: Shop) -> None:

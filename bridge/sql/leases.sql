@@ -23,9 +23,9 @@ UPDATE jobs SET status = 'pending'
 
 -- name: closed_kinds
 -- What may not start now: it is paused, or needs something that keeps failing. '*' = nothing may.
-SELECT kind FROM queues
+SELECT CAST(kind AS TEXT) AS kind FROM queues
 UNION
-SELECT kind FROM breakers WHERE :now >= opened_at AND :now < open_until
+SELECT CAST(kind AS TEXT) FROM breakers WHERE :now >= opened_at AND :now < open_until
 
 -- name: head_of_line
 -- The job whose turn it is, unless its kind or its chat has to wait.

@@ -230,10 +230,6 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "the model provider refuses the request",
         "de modelaanbieder weigert het verzoek",
     ),
-    "cause_model_away": (
-        "the model provider gave no answer for a day",
-        "de modelaanbieder gaf een dag lang geen antwoord",
-    ),
     "cause_limit": ("the job used up all of its steps", "de taak heeft al zijn stappen gebruikt"),
     "cause_timeout": (
         "the job took longer than it may",

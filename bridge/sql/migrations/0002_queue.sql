@@ -8,7 +8,7 @@ ALTER TABLE jobs ADD COLUMN if_parent_fails TEXT NOT NULL DEFAULT 'cancel'
   CHECK (if_parent_fails IN ('cancel','run'));
 ALTER TABLE jobs ADD COLUMN timeout_s REAL;           -- one attempt may take this long; NULL = 2 h
 ALTER TABLE jobs ADD COLUMN expires_at TEXT;          -- not started by then: never; NULL = no limit
-ALTER TABLE jobs ADD COLUMN max_age_s REAL;           -- from when it could start until expires_at
+ALTER TABLE jobs ADD COLUMN max_age_s REAL;           -- of expires_at, as it was chosen
 ALTER TABLE jobs ADD COLUMN rescues INTEGER NOT NULL DEFAULT 0;  -- taken back from a dead worker
 ALTER TABLE jobs ADD COLUMN alone INTEGER NOT NULL DEFAULT 0;    -- runs with no other beside it
 ALTER TABLE jobs ADD COLUMN question TEXT;            -- what a waiting job asked its user
