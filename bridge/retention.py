@@ -73,6 +73,7 @@ class Retention:
         for rows, keep_days in (
             ("updates", self._keep_days),
             ("deliveries", self._keep_days),
+            ("proposals", self._keep_days),
             ("usage", USAGE_DAYS),
         ):
             drop = _drop(f"drop_{rows}")

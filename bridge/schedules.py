@@ -40,6 +40,11 @@ class NewSchedule:
     def timing(self) -> Timing:
         return Timing(cron=self.cron, every_s=self.every_s, zone=self.zone)
 
+    @property
+    def name(self) -> str:
+        """The title, or the beginning of the prompt when nobody gave one."""
+        return self.title or short(self.prompt, 60)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule(NewSchedule):
@@ -59,11 +64,6 @@ class Schedule(NewSchedule):
         """A row of `SELECT * FROM schedules`; columns this version does not know are left out."""
         values = {name: row[name] for name in row.keys() if name in _FIELDS}  # noqa: SIM118
         return cls(**{name: _readable(value) for name, value in values.items()})
-
-    @property
-    def name(self) -> str:
-        """The title, or the beginning of the prompt when nobody gave one."""
-        return self.title or short(self.prompt, 60)
 
     @property
     def unique_key(self) -> str:

@@ -14,12 +14,14 @@ from typing import Any
 import pytest
 from fakes import START, FakeClock, OpenStore, a_job, claimed, shell
 
+from bridge import proposals
 from bridge.clock import stamp
 from bridge.conversation import Message, append, job_conversation
 from bridge.errors import StoreBusy
 from bridge.models import Job
 from bridge.queue import Queue
 from bridge.retention import EVERY_S, JOBS_SLICE, PAGES_KEPT, PAGES_SLICE, SLICE, Retention
+from bridge.schedules import NewSchedule
 from bridge.store import Store, Tx
 
 DAY_S = 86_400.0
@@ -397,3 +399,21 @@ async def clear_in(folder: Path) -> None:
     store = await Store.open(folder / "kitt.db", folder / "run")
     await clear(House(Queue(store=store, clock=clock), clock, folder / "jobs").retention)
     await store.close()
+
+
+async def test_old_proposal_goes_and_what_it_became_stays(house: House) -> None:
+    new = NewSchedule(chat_id="7", prompt="The news", every_s=3600)
+
+    def save(tx: Tx) -> None:
+        now = house.clock.now()
+        proposals.save(tx, proposals.propose(tx, new, source="update:1:p0", now=now), now=now)
+
+    await house.store.write(save)
+    house.clock.advance(89 * DAY_S)
+    await clear(house.retention)
+    assert house.rows("proposals") == 1
+
+    house.clock.advance(2 * DAY_S)
+    await clear(house.retention)
+
+    assert (house.rows("proposals"), house.rows("schedules")) == (0, 1)

@@ -1,0 +1,162 @@
+"""Proposals: kept for a day, saved once, by who asked and nobody else."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from fakes import FakeClock, OpenStore, shell
+
+from bridge import proposals, schedules
+from bridge.errors import JobRefused, KittError, ScheduleNotFound, ScheduleRefused
+from bridge.proposals import SCHEDULES_MAX, Proposal
+from bridge.schedules import NewSchedule, Schedule
+from bridge.store import Store
+
+NEWS = NewSchedule(
+    chat_id="7",
+    user_id="70",
+    thread_id=3,
+    title="News",
+    prompt="The news of today",
+    cron="30 7 * * 1-5",
+    zone="Europe/Amsterdam",
+)
+DAY_S = 86_400.0
+
+
+async def propose(
+    store: Store, clock: FakeClock, source: str = "update:1:p0", **changes: Any
+) -> Proposal:
+    new = replace(NEWS, **changes)
+    now = clock.now()
+    return await store.write(lambda tx: proposals.propose(tx, new, source=source, now=now))
+
+
+async def find(store: Store, number: int = 1, chat: str = "7", user: str = "70") -> Proposal:
+    return await store.read(lambda tx: proposals.find(tx, number, chat_id=chat, user_id=user))
+
+
+async def save(store: Store, clock: FakeClock, proposal: Proposal) -> Schedule:
+    return await store.write(lambda tx: proposals.save(tx, proposal, now=clock.now()))
+
+
+async def test_a_proposal_is_no_schedule(store: Store, clock: FakeClock) -> None:
+    proposal = await propose(store, clock)
+
+    assert shell(store.path, "SELECT * FROM schedules") == []
+    assert (proposal.status, proposal.expires_at) == ("open", "2026-11-23 07:30:00.000")
+    times = [f"{time:%a %d %H:%M %z}" for time in proposal.upcoming(clock.now())]
+    assert times == ["Mon 23 07:30 +0100", "Tue 24 07:30 +0100", "Wed 25 07:30 +0100"]
+
+
+async def test_what_is_saved_is_what_was_proposed(store: Store, clock: FakeClock) -> None:
+    proposal = await propose(store, clock)
+
+    schedule = await save(store, clock, proposal)
+
+    assert {name: getattr(schedule, name) for name in NewSchedule.__slots__} == {
+        name: getattr(NEWS, name) for name in NewSchedule.__slots__
+    }
+    saved = await find(store)
+    assert (saved.status, saved.schedule_id) == ("saved", schedule.id)
+
+
+async def test_first_time_counts_from_saving(store: Store, clock: FakeClock) -> None:
+    proposal = await propose(store, clock, cron=None, every_s=3600)
+    clock.advance(1800)
+
+    assert (await save(store, clock, proposal)).next_at == "2026-11-22 09:00:00.000"
+
+
+async def test_a_replayed_turn_proposes_once(store: Store, clock: FakeClock) -> None:
+    first = await propose(store, clock)
+
+    assert await propose(store, clock) == first
+    assert len(shell(store.path, "SELECT * FROM proposals")) == 1
+
+
+async def test_a_proposal_is_still_there_for_another_process(
+    store: Store, clock: FakeClock, open_store: OpenStore
+) -> None:
+    proposal = await propose(store, clock)
+
+    assert await find(await open_store()) == proposal
+
+
+@pytest.mark.parametrize(
+    ("number", "chat", "user"),
+    [(2, "7", "70"), (1, "8", "70"), (1, "7", "71"), (2**80, "7", "70"), (-1, "7", "70")],
+)
+async def test_it_is_nobody_elses(
+    store: Store, clock: FakeClock, number: int, chat: str, user: str
+) -> None:
+    await propose(store, clock)
+
+    with pytest.raises(ScheduleNotFound, match=f"There is no proposal {number}."):
+        await find(store, number, chat, user)
+
+
+async def test_it_expires_after_a_day(store: Store, clock: FakeClock) -> None:
+    proposal = await propose(store, clock)
+
+    clock.advance(DAY_S - 1)
+    assert not proposal.expired(clock.now())
+    clock.advance(1)
+    assert proposal.expired(clock.now())
+
+
+async def test_what_was_saved_does_not_expire(store: Store, clock: FakeClock) -> None:
+    await save(store, clock, await propose(store, clock))
+    clock.advance(2 * DAY_S)
+
+    assert not (await find(store)).expired(clock.now())
+
+
+async def test_what_is_discarded_is_not_open(store: Store, clock: FakeClock) -> None:
+    proposal = await propose(store, clock)
+
+    discarded = await store.write(lambda tx: proposals.discard(tx, proposal))
+
+    assert discarded.status == "discarded"
+    assert await find(store) == discarded
+
+
+async def test_what_was_saved_is_not_discarded(store: Store, clock: FakeClock) -> None:
+    await save(store, clock, await propose(store, clock))
+    saved = await find(store)
+
+    assert await store.write(lambda tx: proposals.discard(tx, saved)) == saved
+    assert await find(store) == saved
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "sentence"),
+    [
+        ({"cron": "30 7 * *"}, ScheduleRefused, "has not five fields"),
+        ({"cron": "* * * * *"}, ScheduleRefused, "comes more often than every 300 seconds"),
+        ({"cron": None, "every_s": 299}, ScheduleRefused, "whole seconds from 300"),
+        ({"zone": "Mars"}, ScheduleRefused, "zone 'Mars' is not known"),
+        ({"prompt": " "}, JobRefused, "needs a prompt"),
+    ],
+)
+async def test_what_cannot_be_is_refused_and_not_kept(
+    store: Store,
+    clock: FakeClock,
+    changes: dict[str, Any],
+    error: type[KittError],
+    sentence: str,
+) -> None:
+    with pytest.raises(error, match=sentence):
+        await propose(store, clock, **changes)
+
+    assert shell(store.path, "SELECT * FROM proposals") == []
+
+
+async def test_a_full_chat_is_told_so_and_another_is_not(store: Store, clock: FakeClock) -> None:
+    for _ in range(SCHEDULES_MAX):
+        await store.write(lambda tx: schedules.add(tx, NEWS, now=clock.now()))
+
+    with pytest.raises(ScheduleRefused, match=r"This chat has 50 schedules.* with /schedule"):
+        await propose(store, clock)
+
+    await propose(store, clock, chat_id="8")
