@@ -211,8 +211,14 @@ def _person(chat_id: int, who: Who, chat: Chat) -> Json:
     """The Bot API's User: in a private chat its id is the chat's."""
     user_id = who.get("user_id") or (chat_id if chat_id > 0 else DEFAULT_GROUP_MEMBER)
     name = who.get("first_name") or chat.info.get("first_name", "Sam")
-    language = who.get("language", "en")
+    language = who.get("language") or _language_of(user_id, chat)
     return {"id": user_id, "is_bot": False, "first_name": name, "language_code": language}
+
+
+def _language_of(user_id: int, chat: Chat) -> str:
+    """A person presses buttons in the language they wrote in last."""
+    written = (m.sender for m in reversed(chat.messages.values()) if not m.from_bot)
+    return next((str(who["language_code"]) for who in written if who["id"] == user_id), "en")
 
 
 def _membership(user: Json, status: str) -> Json:

@@ -32,6 +32,19 @@ async def test_a_press_by_data_or_text_becomes_a_query_that_can_be_answered(
     assert (answer.text, answer.show_alert, answer.query_id) == ("Cancelled", True, query_id)
 
 
+async def test_a_press_speaks_the_language_of_the_persons_last_message(
+    bot: Bot, emulator: TelegramEmulator
+) -> None:
+    sent = await bot.send_message(CHAT, "card", reply_markup=keyboard("job:42"))
+    for language in ("en", "nl"):
+        emulator.send(CHAT, "Hallo", language=language)
+
+    emulator.press(CHAT, sent.message_id, "job:42")
+
+    query = (await bot.get_updates())[-1].callback_query
+    assert query is not None and query.from_user.language_code == "nl"
+
+
 async def test_a_button_that_is_not_there_cannot_be_pressed(
     bot: Bot, emulator: TelegramEmulator
 ) -> None:
