@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from bridge.errors import ConfigError
+from bridge.errors import ConfigError, ScheduleRefused
 from bridge.models import KIND
+from bridge.timing import zone_named
 
 # name -> (default, what it means); `--help` of bridge and worker, the README and a test use it.
 VARIABLES: Final[dict[str, tuple[str, str]]] = {
@@ -34,6 +35,7 @@ VARIABLES: Final[dict[str, tuple[str, str]]] = {
     "KITT_LEASE_S": ("30", "seconds after which a silent worker's job is taken back"),
     "KITT_KEEP_DAYS": ("90", "days after which ended jobs and handled messages are deleted"),
     "KITT_KEEP_JOBS": ("1000", "ended jobs of one chat that are kept at most"),
+    "KITT_ZONE": ("", "time zone of schedules made in the chat; empty = it asks, or UTC"),
     "KITT_MODEL": ("claude-haiku-5-5", "model that answers in the chat"),
     "KITT_WORKER_MODEL": ("claude-sonnet-5-5", "model that does the jobs"),
 }
@@ -74,6 +76,7 @@ class Settings:
     lease_s: float = 30.0
     keep_days: int = 90
     keep_jobs: int = 1000
+    zone: str = ""
     model: str = VARIABLES["KITT_MODEL"][0]
     worker_model: str = VARIABLES["KITT_WORKER_MODEL"][0]
     telegram_token: Secret = field(default_factory=lambda: Secret(""))
@@ -143,6 +146,7 @@ class Settings:
             lease_s=_seconds("KITT_LEASE_S", get("KITT_LEASE_S"), low=1, high=3600),
             keep_days=_number("KITT_KEEP_DAYS", get("KITT_KEEP_DAYS"), low=1, high=36_500),
             keep_jobs=_number("KITT_KEEP_JOBS", get("KITT_KEEP_JOBS"), low=1, high=1_000_000),
+            zone=_zone(get("KITT_ZONE")),
             model=get("KITT_MODEL"),
             worker_model=get("KITT_WORKER_MODEL"),
             telegram_token=Secret(get("TELEGRAM_BOT_TOKEN")),
@@ -222,6 +226,16 @@ def _user_ids(text: str) -> frozenset[int]:
             f"KITT_OWNER must be Telegram user ids, numbers separated by commas; got {text!r}."
         )
     return frozenset(int(part) for part in parts)
+
+
+def _zone(text: str) -> str:
+    """An IANA name that this machine knows, or "" for none."""
+    try:
+        return zone_named(text).key if text else ""
+    except ScheduleRefused:
+        raise ConfigError(
+            f"KITT_ZONE must be a time zone such as Europe/Amsterdam or UTC; got {text!r}."
+        ) from None
 
 
 def _number(name: str, text: str, *, low: int, high: int) -> int:

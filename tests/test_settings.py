@@ -77,6 +77,7 @@ def test_every_value_is_read_from_the_environment(tmp_path: Path) -> None:
         "KITT_WORKER_MEMORY_MB": "300",
         "KITT_KEEP_DAYS": "30",
         "KITT_KEEP_JOBS": "200",
+        "KITT_ZONE": "Europe/Amsterdam",
         "KITT_LEASE_S": "2.5",
         "KITT_MODEL": "fast-1",
         "KITT_WORKER_MODEL": "deep-1",
@@ -97,6 +98,7 @@ def test_every_value_is_read_from_the_environment(tmp_path: Path) -> None:
     assert settings.kind_workers == {"browser": 1, "code": 12}
     assert settings.worker_memory_mb == 300
     assert settings.chat_concurrency == 5
+    assert settings.zone == "Europe/Amsterdam"
 
 
 def test_environment_wins_over_the_file(env_file: Path) -> None:
@@ -137,6 +139,8 @@ def test_names_of_other_programs_are_left_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),
     [
+        ("KITT_ZONE", "Mars", "a time zone such as Europe/Amsterdam or UTC; got 'Mars'"),
+        ("KITT_ZONE", "../etc", "a time zone such as"),
         ("KITT_WORKERS", "two", "whole number from 0 to 64; got 'two'"),
         ("KITT_WORKERS", "65", "whole number from 0 to 64"),
         ("KITT_WORKERS", "-1", "whole number from 0 to 64"),

@@ -21,6 +21,7 @@ from bridge.conversation import Message, without_tags
 from bridge.deliveries import owe
 from bridge.errors import ModelRefused, ModelUnavailable, TurnLimitReached
 from bridge.models import Job, short
+from bridge.proposals import Proposal
 from bridge.queue import Queue
 from bridge.store import Tx
 from bridge.telegram import compose
@@ -38,9 +39,11 @@ from bridge.telegram.openings import (
     with_context,
     with_quote,
 )
+from bridge.telegram.schedule_commands import ScheduleCommands
 from bridge.telegram.stream import Stream
 from bridge.telegram.texts import say
 from bridge.tools.jobs import Origin, active_jobs, job_tools, start_job
+from bridge.tools.schedules import schedule_tools
 
 log = logging.getLogger(__name__)
 CALL_TIMEOUT_S: Final = 45.0  # a person is waiting
@@ -59,6 +62,8 @@ class Agent:
     clock: Clock
     model_name: str
     prompt: str
+    schedules: ScheduleCommands
+    zone: str = ""  # of its people, when it is set
 
 
 class Answer:
@@ -122,7 +127,6 @@ class Answer:
 
     async def _turn(self) -> None:
         store = self._agent.queue.store
-        origin = self._origin()
         turn = Turn(
             store=store,
             clock=self._agent.clock,
@@ -130,7 +134,7 @@ class Answer:
             model_name=self._agent.model_name,
             conversation=self._conversation,
             system=self._agent.prompt,
-            tools=[self._noted(tool) for tool in job_tools(self._agent.queue, origin)],
+            tools=[self._noted(tool) for tool in self._tools()],
             limits=Limits(),
             on_end=self._end,
             durable=self._promises_a_job,
@@ -142,7 +146,8 @@ class Answer:
         """A reply is whole: from here on it is stored, so a restart would be too late."""
         self.committed = True
         if reply.stop_reason == "tool_use" and any(
-            use["name"] != "start_background_job" for use in reply.tool_uses
+            use["name"] not in ("start_background_job", "propose_schedule")
+            for use in reply.tool_uses
         ):
             return  # there is more to come
         await self._stream.finish()
@@ -286,6 +291,24 @@ class Answer:
     async def _write(self, fn: Callable[[Tx], None]) -> None:
         self.committed = True
         await self._agent.queue.store.write(fn)
+
+    def _tools(self) -> list[Tool]:
+        agent, origin = self._agent, self._origin()
+        proposing = schedule_tools(agent.clock, origin, zone=agent.zone, show=self._propose)
+        return [*job_tools(agent.queue, origin), *proposing]
+
+    def _propose(self, tx: Tx, proposal: Proposal, acknowledgement: str) -> None:
+        """Its own kind of delivery: what the model said before it comes before it."""
+        part = self._agent.schedules.show(proposal, acknowledgement, self._last.language)
+        owe(
+            tx,
+            chat_id=proposal.chat_id,
+            thread_id=proposal.thread_id,
+            kind="proposal",
+            payload={"parts": [part]},
+            dedupe_key=f"proposal:{proposal.id}",
+            now=self._now(),
+        )
 
     def _noted(self, tool: Tool) -> Tool:
         """The same tool; that it was called at all is remembered."""

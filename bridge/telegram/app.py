@@ -7,6 +7,7 @@ handed on in microseconds, so that one slow chat never delays another.
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
@@ -32,6 +33,7 @@ from bridge.telegram.commands import MENU, Commands
 from bridge.telegram.gate import Incoming, Press
 from bridge.telegram.inbox import INNOCENT_AFTER_S, Inbox
 from bridge.telegram.outbox import Outbox
+from bridge.telegram.schedule_commands import ScheduleCommands, for_the_agent
 from bridge.telegram.stream import Stream
 from bridge.telegram.texts import LANGUAGES, say
 
@@ -62,15 +64,22 @@ class Bridge:
         self._budget = Budget(clock)
         self._signer = Signer(token)
         queue = Queue(store=store, clock=clock, lease_s=settings.lease_s)
+        schedules = ScheduleCommands(queue=queue, signer=self._signer, clock=clock)
         self._agent = Agent(
             queue=queue,
             model=model,
             clock=clock,
             model_name=settings.model,
             prompt=main_prompt(settings.profile),
+            schedules=schedules,
+            zone=settings.zone,
         )
         self._commands = Commands(
-            queue=queue, signer=self._signer, clock=clock, model_name=settings.model
+            queue=queue,
+            signer=self._signer,
+            clock=clock,
+            schedules=schedules,
+            model_name=settings.model,
         )
         shared: dict[str, Any] = {
             "store": store,
@@ -195,6 +204,8 @@ class Bridge:
             self._later(self._commands.over, message.update_id)
         elif command is not None and command[0] in ("stop", "new"):
             chat.interrupt(partial(self._interrupted, message, command[0]))
+        elif command is not None and command[0] == "schedule" and for_the_agent(command[1]):
+            chat.receive(replace(message, text=command[1]))
         elif command is not None:
             self._later(self._commands.handle, message)
         elif not message.text.strip():

@@ -10,7 +10,23 @@ import hmac
 
 from bridge.telegram.api import Buttons
 
-VERBS = {"jc": "cancel", "jr": "retry", "jd": "details", "ts": "stop"}
+VERBS = {
+    "jc": "cancel",
+    "jr": "retry",
+    "jd": "details",
+    "ts": "stop",
+    # schedules
+    "sl": "a page of the list",
+    "sd": "one of them",
+    "sn": "run now",
+    "sp": "pause",
+    "su": "resume",
+    "sr": "remove: ask first",
+    "sx": "remove",
+    # proposals
+    "ps": "save",
+    "pd": "discard",
+}
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 

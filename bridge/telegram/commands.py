@@ -16,17 +16,18 @@ from bridge.errors import JobNotFound, JobRefused
 from bridge.models import Job, JobStatus, short
 from bridge.queue import Queue, list_jobs
 from bridge.store import Tx
-from bridge.telegram import compose
+from bridge.telegram import compose, schedule_commands
 from bridge.telegram.buttons import Signer
 from bridge.telegram.compose import Part
 from bridge.telegram.gate import Incoming, Press
 from bridge.telegram.inbox import over
 from bridge.telegram.openings import with_context, with_quote
+from bridge.telegram.schedule_commands import ScheduleCommands
 from bridge.telegram.texts import cause, say
 from bridge.tools.jobs import Origin, start_job
 
-MENU: Final = ("new", "stop", "bg", "jobs", "job", "cancel", "retry", "status", "help")
-READ_ONLY: Final = ("help", "jobs", "job", "status")  # they need no write lock to look
+MENU: Final = ("new", "stop", "bg", "jobs", "job", "cancel", "retry", "schedule", "status", "help")
+READ_ONLY: Final = ("help", "jobs", "job", "schedule", "status")  # they need no write lock to look
 JOBS_SHOWN: Final = 10
 SIGNS: Final = {
     JobStatus.PENDING: "⏳",
@@ -47,6 +48,7 @@ class Commands:
     queue: Queue
     signer: Signer
     clock: Clock
+    schedules: ScheduleCommands
     model_name: str
 
     async def handle(self, message: Incoming) -> None:
@@ -61,6 +63,7 @@ class Commands:
             "job": self._job,
             "cancel": self._cancel,
             "retry": self._retry,
+            "schedule": self.schedules.command,
             "status": self._status,
         }
         act = actions.get(name, self._unknown)
@@ -86,6 +89,11 @@ class Commands:
         def act(tx: Tx) -> str:
             if not self._over(tx, press):
                 return ""
+            if verb in schedule_commands.VERBS:
+                text, parts = self.schedules.press(tx, press, verb, job_id)
+                if parts:
+                    self._owe(tx, press, parts)
+                return text
             try:
                 if verb == "jc":
                     return self._cancel_text(tx, press, job_id)

@@ -33,8 +33,8 @@ PROMISES: Final = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 DIRECTIVE: Final = (
-    "<kitt-directive>The user asked for a background job: call start_background_job."
-    "</kitt-directive>"
+    "<kitt-directive>The user asked for a background job: call start_background_job, or "
+    "propose_schedule when it must recur.</kitt-directive>"
 )
 OUR_MARKS: Final = ("<kitt-event", "<kitt-state", "<kitt-directive")
 

@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from bridge.telegram.schedule_texts import SCHEDULE_TEXTS
+
 LANGUAGES: Final = ("en", "nl")
 
 TEXTS: Final[dict[str, tuple[str, str]]] = {
@@ -33,12 +35,12 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "help": (
         "Just write to me. Say “in the background” and I do it while you go on chatting.\n\n"
         "/bg task – start a background job\n/jobs – your jobs\n/job 12 – one job\n"
-        "/cancel 12 – stop a job\n/retry 12 – run a job again\n/stop – stop my answer\n"
-        "/new – start a new conversation\n/status – how I am doing",
+        "/cancel 12 – stop a job\n/retry 12 – run a job again\n/schedule – what recurs\n"
+        "/stop – stop my answer\n/new – start a new conversation\n/status – how I am doing",
         "Schrijf me gewoon. Zeg “op de achtergrond” en ik doe het terwijl jij doorpraat.\n\n"
         "/bg opdracht – start een taak op de achtergrond\n/jobs – je taken\n/job 12 – één taak\n"
-        "/cancel 12 – stop een taak\n/retry 12 – doe een taak opnieuw\n/stop – stop mijn antwoord\n"
-        "/new – begin een nieuw gesprek\n/status – hoe het met me gaat",
+        "/cancel 12 – stop een taak\n/retry 12 – doe een taak opnieuw\n/schedule – wat terugkeert\n"
+        "/stop – stop mijn antwoord\n/new – begin een nieuw gesprek\n/status – hoe het met me gaat",
     ),
     "command_new": ("start a new conversation", "begin een nieuw gesprek"),
     "command_stop": ("stop my answer", "stop mijn antwoord"),
@@ -257,6 +259,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "Klaar: {done} · mislukt: {failed} · geannuleerd: {cancelled}\n"
         "Berichten die je nog moeten bereiken: {owed}\nModel: {model}",
     ),
+    **SCHEDULE_TEXTS,
 }
 
 
