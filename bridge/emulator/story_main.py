@@ -1,8 +1,9 @@
 """The main agent's part of the default story: small talk, and everything about jobs.
 
-One rule, `converse`. Long work is handed over with `start_background_job`; questions about jobs
-are answered from `list_jobs` and `get_job`; what a finished job brought is read from the
-`<kitt-event>` in the messages. Where a tool is not offered, a plain text answers instead.
+One rule, `converse`. Long work is handed over with `start_background_job`, what recurs is proposed
+with `propose_schedule`; questions about jobs are answered from `list_jobs` and `get_job`; what a
+finished job brought is read from the `<kitt-event>` in the messages. Where a tool is not offered, a
+plain text answers instead.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import re
 
 from bridge.emulator.script import Reply, Request, ToolResult, ToolUse
+from bridge.emulator.story_schedules import SCHEDULES, proposal
 from bridge.emulator.story_texts import STATUSES, say
 from bridge.emulator.story_words import (
     BACKGROUND,
@@ -68,6 +70,7 @@ TALK = (
         r"|goede(?:morgen|middag|navond))\b",
     ),
 )
+HAND_OVER = ("start_background_job", "propose_schedule")
 RESULT_CHARS_MAX = 1500
 SHORT_WORDS = 8
 
@@ -78,7 +81,10 @@ def converse(request: Request) -> Reply | None:
         return None
     text = request.last_user_text
     dutch = is_dutch(text)
-    started = any(result.name == "start_background_job" for result in request.tool_results)
+    started = any(result.name in HAND_OVER for result in request.tool_results)
+    recurring = proposal(text, dutch)
+    if recurring is not None and not started and request.can_call("propose_schedule"):
+        return Reply([recurring])
     if _wants_job(request, text) and not started and request.can_call("start_background_job"):
         return Reply([_start(text, dutch)])
     told = [_told(result, text, dutch) for result in request.tool_results]
@@ -131,6 +137,8 @@ def _job_question(request: Request, text: str, dutch: bool) -> Reply | None:
                 return Reply([ToolUse(tool, {"job_id": chosen})])
             if tool != "get_job" and THAT_JOB.search(text):
                 return Reply(say("which", dutch))
+    if SCHEDULES.search(text) and request.can_call("list_schedules"):
+        return Reply([ToolUse("list_schedules", {})])
     if STATUS.search(text) and request.can_call("list_jobs"):
         return Reply([ToolUse("list_jobs", {"status": "active"})])
     place = ordinal(text)
@@ -176,6 +184,8 @@ def _told(result: ToolResult, text: str, dutch: bool) -> str:
     if result.is_error:
         return say("tool_failed", dutch, text=result.text)
     job = result.input.get("job_id")
+    if result.name == "list_schedules":
+        return say("schedules", dutch, text=result.text)
     if result.name == "list_jobs":
         return _listed(result.text, dutch)
     if result.name == "get_job":

@@ -39,6 +39,8 @@ TEXTS: dict[str, tuple[str, str]] = {
         "“hoeveel is 17 keer 23” of “zoek de beste e-bike onder € 2.000”.",
     ),
     "acknowledged": ("I'm on it: {title}.", "Ik ga ermee aan de slag: {title}."),
+    "proposed": ("Is this what you mean?", "Bedoel je dit?"),
+    "schedules": ("These are your schedules:\n{text}", "Dit staat gepland:\n{text}"),
     "job": ("Background job", "Achtergrondtaak"),
     "started": ("I have started it.", "Ik ben eraan begonnen."),
     "nothing": ("Nothing is running at the moment.", "Er loopt op dit moment niets."),

@@ -17,19 +17,19 @@ def _words(text: str) -> frozenset[str]:
 
 DUTCH = _words(
     """aan achtergrond al alle alsjeblieft analyseer annuleer bedankt ben beste bezig dag dank
-    dankje dankjewel dat de derde die dit doe door draait een eerste en er gedeeld geef goede
-    goedemiddag goedemorgen goedenavond graag grap grapje hallo het hoe hoeveel hoi ik jij
-    je kan keer klaar kun kunt laat leuk loopt lopen maak maal me mij mijn min mop naar niet nog
-    om onder onderzoek ook op opnieuw over rapport resultaat samen schrijf slaap snelle stappen
-    taak taken tegen toon tot tweede uit van vat vergelijk verslag vertel ver voor voortgang waar
-    wacht wat weten welke wie wij wil zijn zoek zo"""
+    dankje dankjewel dat de derde die dit doe door draait een eerste elk elke en er gedeeld
+    geef goede goedemiddag goedemorgen goedenavond graag grap grapje hallo het hoe hoeveel hoi
+    ik jij je kan keer klaar kun kunt laat leuk loopt lopen maak maal me mij mijn min mop naar
+    niet nog om onder onderzoek ook op opnieuw over rapport resultaat samen schrijf slaap snelle
+    stappen taak taken tegen toon tot tweede uit van vat vergelijk verslag vertel ver voor
+    voortgang waar wacht wat weten welke wie wij wil zijn zoek zo"""
 )
 ENGLISH = _words(
     """a about an analyse analyze and are background best by can cancel compare could divided do
-    find first for get good hello hey hi how i it job jobs joke know let list look me much my of
-    on one please quick report research result results retry running search second show sleep
-    status steps stop summarize summarise tell thank thanks the them third times to under what
-    which who with would write you your"""
+    every find first for get good hello hey hi how i it job jobs joke know let list look me much
+    my of on one please quick report research result results retry running search second show
+    sleep status steps stop summarize summarise tell thank thanks the them third times to under
+    what which who with would write you your"""
 )
 
 BACKGROUND = re.compile(
