@@ -21,6 +21,9 @@ from bridge.timing import MIN_EVERY_S
 
 EXPIRES_AFTER: Final = timedelta(days=1)
 SCHEDULES_MAX: Final = 50  # of one chat
+CRON_CHARS_MAX: Final = (
+    100  # reading one of 100,000 takes half a second, while others wait to write
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +62,10 @@ def propose(tx: Tx, new: NewSchedule, *, source: str, now: datetime) -> Proposal
     if known is not None:
         return Proposal.from_row(known)
     schedules.job_of(new)
+    if len(new.cron or "") > CRON_CHARS_MAX:
+        raise ScheduleRefused(
+            f"cron has more than {CRON_CHARS_MAX} characters: write it shorter, such as 1-5."
+        )
     new.timing.check(now, min_every_s=MIN_EVERY_S)
     if full(tx, new.chat_id):
         raise ScheduleRefused(

@@ -110,6 +110,7 @@ def test_the_model_is_told_to_ask_for_a_zone_only_when_none_is_set(
         ({"cron": "", "every_s": -300}, "from 300 to"),
         ({"cron": "", "every_s": 10**30}, "from 300 to"),
         ({"cron": "\x00" * 5}, "cron"),
+        ({"cron": "1," * 50_000 + "1 0 * * *"}, "cron has more than 100 characters"),
         ({"zone": "Amsterdam"}, "zone 'Amsterdam' is not known: give a name such as"),
         ({"zone": "../../etc/passwd"}, "is not known"),
         ({"zone": "\ud800"}, "is not known"),
