@@ -21,9 +21,7 @@ from bridge.timing import MIN_EVERY_S
 
 EXPIRES_AFTER: Final = timedelta(days=1)
 SCHEDULES_MAX: Final = 50  # of one chat
-CRON_CHARS_MAX: Final = (
-    100  # reading one of 100,000 takes half a second, while others wait to write
-)
+CRON_CHARS_MAX: Final = 100  # to read 100,000 takes half a second, while others wait to write
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
