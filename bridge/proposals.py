@@ -9,6 +9,7 @@ caller's transaction.
 import sqlite3
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
+from itertools import count
 from typing import Final
 
 from bridge import schedules
@@ -52,13 +53,17 @@ _FIELDS: Final = {item.name for item in fields(Proposal)}
 
 
 def propose(tx: Tx, new: NewSchedule, *, source: str, now: datetime) -> Proposal:
-    """Keep what was understood, for a day. A replayed turn gets the proposal it made.
+    """Keep what was understood, for a day. A turn that begins again gets what it made before.
 
     Raises: ScheduleRefused with what to change, also when the chat is full; JobRefused.
     """
-    known = tx.one("proposal_by_source", source=source)
-    if known is not None:
-        return Proposal.from_row(known)
+    for number in count():
+        row = tx.one("proposal_by_source", source=f"{source}:p{number}")
+        if row is None:
+            break
+        known = Proposal.from_row(row)
+        if _same(known, new):
+            return known
     schedules.job_of(new)
     if len(new.cron or "") > CRON_CHARS_MAX:
         raise ScheduleRefused(
@@ -72,7 +77,7 @@ def propose(tx: Tx, new: NewSchedule, *, source: str, now: datetime) -> Proposal
         )
     proposal_id = tx.insert(
         "insert_proposal",
-        source=source,
+        source=f"{source}:p{number}",
         chat_id=new.chat_id,
         thread_id=new.thread_id,
         user_id=new.user_id,
@@ -117,6 +122,13 @@ def discard(tx: Tx, proposal: Proposal) -> Proposal:
 def full(tx: Tx, chat_id: str) -> bool:
     """Has this chat as many schedules as it may have?"""
     return int(tx.value("count_schedules", chat_id=chat_id)) >= SCHEDULES_MAX
+
+
+def _same(known: Proposal, new: NewSchedule) -> bool:
+    """Is that what was proposed? Its words may be others: they are the model's."""
+    return (known.cron, known.every_s, known.zone) == (new.cron, new.every_s, new.zone) and (
+        known.title == clean_text(new.title)
+    )
 
 
 def _find(tx: Tx, proposal_id: int, chat_id: str) -> Proposal:

@@ -160,3 +160,13 @@ async def test_a_full_chat_is_told_so_and_another_is_not(store: Store, clock: Fa
         await propose(store, clock)
 
     await propose(store, clock, chat_id="8")
+
+
+async def test_turn_that_begins_again_gets_what_it_made_and_may_propose_something_else(
+    store: Store, clock: FakeClock
+) -> None:
+    first = await propose(store, clock, title="News")
+
+    assert (await propose(store, clock, title="News")).id == first.id
+    assert (await propose(store, clock, title="Weather")).title == "Weather"
+    assert (await propose(store, clock, title="News", cron="0 8 * * *")).cron == "0 8 * * *"

@@ -64,8 +64,6 @@ def schedule_tools(clock: Clock, origin: Origin, *, zone: str, show: Show) -> li
 
 
 def _propose(clock: Clock, origin: Origin, zone: str, show: Show) -> Callable[[Tx, Input], str]:
-    made: list[int] = []  # proposals of this turn so far
-
     def act(tx: Tx, given: Input) -> str:
         now = clock.now()
         cron, every_s = str(given["cron"]).strip(), int(given["every_s"])
@@ -84,11 +82,10 @@ def _propose(clock: Clock, origin: Origin, zone: str, show: Show) -> Callable[[T
             zone=str(given["zone"]).strip() or zone,
         )
         try:
-            proposal = propose(tx, new, source=f"{origin.source}:p{len(made)}", now=now)
+            proposal = propose(tx, new, source=origin.source, now=now)
             times = proposal.upcoming(now)
         except (ScheduleRefused, JobRefused) as error:
             raise ToolFailed(str(error)) from None
-        made.append(proposal.id)
         show(tx, proposal, short(str(given["acknowledgement"]), 300))
         return (
             f"Shown with the times {_times(times)} ({proposal.zone}). It is no schedule until the "
