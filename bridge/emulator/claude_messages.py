@@ -7,12 +7,11 @@ pairing of tool calls are `claude_turns`.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from dataclasses import dataclass
 from typing import Any
 
+from bridge.emulator.claude_files import check_document, check_image
 from bridge.emulator.claude_models import Model
 from bridge.emulator.claude_prompt import Prompt, Signer, mark_of
 from bridge.emulator.claude_rules import CACHE_MARKS_MAX, Refused, expect
@@ -23,7 +22,6 @@ Json = dict[str, Any]
 MESSAGES_MAX = 100_000
 CALL_ID = re.compile(r"[a-zA-Z0-9_-]+")
 SERVER_CALL_ID = re.compile(r"srvtoolu_[a-zA-Z0-9_]+")
-IMAGE_TYPES = ("image/jpeg", "image/png", "image/gif", "image/webp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +141,9 @@ def _content(block: Json, kind: str, where: str, role: str) -> None:
     if kind == "text":
         _text(block, where, role)
     elif kind == "image":
-        _image(block["source"], f"{where}.source")
+        check_image(block["source"], f"{where}.source")
+    elif kind == "document":
+        check_document(block, where)
     elif kind in ("tool_use", "server_tool_use"):
         pattern = CALL_ID if kind == "tool_use" else SERVER_CALL_ID
         if not pattern.fullmatch(block["id"]):
@@ -171,24 +171,6 @@ def _text(block: Json, where: str, role: str) -> None:
         raise Refused(f"{where}: text content blocks must contain non-whitespace text")
     if role != "assistant" and block.get("citations"):
         raise Refused(f"{where}.citations: citations are only permitted in assistant messages")
-
-
-def _image(source: Json, where: str) -> None:
-    kind = source.get("type")
-    if kind not in ("base64", "url", "file"):
-        raise Refused(f"{where}.type: Input should be 'base64', 'url' or 'file'")
-    if kind != "base64":
-        return
-    if source.get("media_type") not in IMAGE_TYPES:
-        raise Refused(
-            f"{where}.base64.media_type: Input should be {', '.join(repr(t) for t in IMAGE_TYPES)}"
-        )
-    try:
-        data = base64.b64decode(source.get("data") or "", validate=True)
-    except (binascii.Error, ValueError) as bad:
-        raise Refused(f"{where}.base64: invalid base64 data") from bad
-    if not data:
-        raise Refused(f"{where}.base64: image cannot be empty")
 
 
 def _mark(block: Json, where: str) -> None:

@@ -7,7 +7,8 @@ prompt does not matter (a string or one text block, where cache marks stand, fie
 everything else does.
 
 `PromptCache` keeps the account of cache reads and writes; `Signer` makes and checks signatures.
-Token counts are plausible, not exact: one for each four characters of the wire JSON.
+Token counts are plausible, not exact: one for each four characters of the wire JSON, and what
+`claude_files` says of pictures and PDF files.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
+
+from bridge.emulator.claude_files import tokens_of
 
 Json = dict[str, Any]
 
@@ -99,7 +102,7 @@ class Prompt:
         for part, where, role, block in _walk(body):
             words = wording(block)
             before, after = after, after.then(part, role, words)
-            tokens += count_tokens(words)
+            tokens += tokens_of(block) or count_tokens(words)
             segments.append(Segment(part, where, block, mark_of(block), before, after, tokens))
         whole = body.get("cache_control")
         if whole and segments[-1].mark is None:

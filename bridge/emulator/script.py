@@ -156,6 +156,23 @@ class Request:
         return "\n".join(t.strip() for n, t in zip(names, found, strict=True) if n == "directive")
 
     @cached_property
+    def newest_files(self) -> list[Json]:
+        """The picture and document blocks of the user's newest turn that carry their bytes."""
+        messages = self.body["messages"][self._last_assistant + 1 :]
+        blocks = [block for message in messages for block in _blocks(message["content"])]
+        kinds = ("image", "document")
+        return [b for b in blocks if b["type"] in kinds and b["source"]["type"] == "base64"]
+
+    @cached_property
+    def newest_parts(self) -> list[Part]:
+        """The `<kitt-…>` parts of the user's newest turn."""
+        newest = "\n".join(self._since(self._last_assistant + 1))
+        return [
+            Part(name, dict(_ATTRIBUTE.findall(attributes)), inner.strip())
+            for name, attributes, inner in _PART.findall(newest)
+        ]
+
+    @cached_property
     def state(self) -> str:
         """The newest `<kitt-state>` text, "" when there is none."""
         return next((part.text for part in reversed(self.parts) if part.name == "state"), "")

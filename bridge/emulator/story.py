@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bridge.emulator.script import Reply, Request, Script
-from bridge.emulator.story_main import converse
+from bridge.emulator.story_files import look
+from bridge.emulator.story_main import converse, wants_job
 from bridge.emulator.story_worker import work
 
 
@@ -28,9 +29,14 @@ def story(*, first_token_s: float = 0.0, pace_s: float = 0.0, worker_call_s: flo
         return replace(reply, first_token_s=reply.first_token_s + worker_call_s)
 
     def talk(request: Request) -> Reply | None:
-        reply = converse(request)
+        reply = _wanted(request) or converse(request)
         if reply is None:
             return None
         return replace(reply, first_token_s=reply.first_token_s + first_token_s, pace_s=pace_s)
 
     return Script([toil, talk])
+
+
+def _wanted(request: Request) -> Reply | None:
+    """About files, unless work with them is to be handed over."""
+    return None if wants_job(request) else look(request)

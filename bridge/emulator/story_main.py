@@ -98,6 +98,11 @@ def converse(request: Request) -> Reply | None:
     return reply
 
 
+def wants_job(request: Request) -> bool:
+    """Whether the user's newest words ask for a background job."""
+    return _wants_job(request, request.last_user_text)
+
+
 def _wants_job(request: Request, text: str) -> bool:
     """Whether this is work for a worker, and not a question about one."""
     if request.directives or BACKGROUND.search(text):

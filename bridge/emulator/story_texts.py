@@ -30,6 +30,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "There are two hard things in computing: naming, caching and off-by-one errors.",
         "Twee dingen zijn moeilijk in de informatica: namen, caches en fouten van één ernaast.",
     ),
+    "files": (
+        "I am a scripted model and look at nothing; this is what reached me:",
+        "Ik ben een model met een script en bekijk niets; dit heeft me bereikt:",
+    ),
     "sum": ("That is {value}.", "Dat is {value}."),
     "no_sum": ("Nothing can be divided by zero.", "Delen door nul kan niet."),
     "unknown": (

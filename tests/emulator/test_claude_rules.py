@@ -464,7 +464,7 @@ async def test_it_refuses_a_conversation_with(
                             "source": {
                                 "type": "base64",
                                 "media_type": "image/png",
-                                "data": base64.b64encode(b"png").decode(),
+                                "data": base64.b64encode(b"\x89PNG\r\n\x1a\n").decode(),
                             },
                         }
                     )
