@@ -26,6 +26,7 @@ def _backup(arguments: argparse.Namespace) -> int:
     copy = asyncio.run(backup(settings, arguments.file, force=arguments.force, clock=Clock()))
     print(f"{copy.path}: {copy.megabytes:,.1f} MB, {copy.jobs:,} jobs, {copy.seconds:.1f} s.")
     print(f"The jobs' own files are not in it: copy {settings.jobs_dir} too.")
+    print(f"Nor are the files that people sent: copy {settings.files_dir} too.")
     return 0
 
 

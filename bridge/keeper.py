@@ -93,6 +93,7 @@ def of_program(settings: Settings, store: Store, clock: Clock) -> Keeper:
         store=store,
         clock=clock,
         jobs_dir=settings.jobs_dir,
+        files_dir=settings.files_dir,
         keep_days=settings.keep_days,
         keep_jobs=settings.keep_jobs,
     )

@@ -75,7 +75,8 @@ def make_folders(settings: Settings) -> None:
             "be damaged: set KITT_PROFILE to a folder on a local disk."
         )
     _make_folder(settings.profile)
-    for folder in (settings.memory, settings.run_dir, settings.log_dir, settings.jobs_dir):
+    inside = (settings.run_dir, settings.log_dir, settings.jobs_dir, settings.files_dir)
+    for folder in (settings.memory, *inside):
         _make_folder(folder)
         if stat.S_IMODE(folder.stat().st_mode) & 0o077:
             with suppress(PermissionError):  # of another owner, who lets us write: theirs to set

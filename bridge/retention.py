@@ -1,4 +1,4 @@
-"""What is old goes: rows, the files of jobs, and then the room they took in the database.
+"""What is old goes: rows, files of jobs and people, then the room they took in the database.
 
 An ended job goes when it is older than `keep_days`, or when its chat has `keep_jobs` newer ended
 ones; never while its result is undelivered, its card may still change or a live job depends on it.
@@ -17,7 +17,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from bridge.clock import Clock, stamp
+from bridge import received
+from bridge.clock import Clock, moment, stamp
 from bridge.conversation import job_conversation
 from bridge.store import Store, Tx
 
@@ -39,11 +40,19 @@ class Retention:
     """One slice per call of `run`; a whole pass every hour and at the start."""
 
     def __init__(
-        self, *, store: Store, clock: Clock, jobs_dir: Path, keep_days: int, keep_jobs: int
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        jobs_dir: Path,
+        files_dir: Path,
+        keep_days: int,
+        keep_jobs: int,
     ) -> None:
         self._store = store
         self._clock = clock
         self._jobs_dir = jobs_dir
+        self._files_dir = files_dir
         self._keep_days = keep_days
         self._keep_jobs = keep_jobs
         self._pass: AsyncIterator[None] | None = None
@@ -81,6 +90,7 @@ class Retention:
                 yield
         async for _ in self._forgotten(before):
             yield
+        await asyncio.to_thread(received.remove_old, self._files_dir, moment(before).timestamp())
         await self._gone_workers()
         while await self._store.give_back(PAGES_SLICE, keep=PAGES_KEPT):
             yield

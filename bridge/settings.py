@@ -33,7 +33,7 @@ VARIABLES: Final[dict[str, tuple[str, str]]] = {
     "KITT_WORKER_MEMORY_MB": ("512", "a worker with more drains and is started anew; 0 = no limit"),
     "KITT_CHAT_CONCURRENCY": ("6", "jobs of one chat that may run at the same time"),
     "KITT_LEASE_S": ("30", "seconds after which a silent worker's job is taken back"),
-    "KITT_KEEP_DAYS": ("90", "days after which ended jobs and handled messages are deleted"),
+    "KITT_KEEP_DAYS": ("90", "days after which ended jobs, handled messages and sent files go"),
     "KITT_KEEP_JOBS": ("1000", "ended jobs of one chat that are kept at most"),
     "KITT_ZONE": ("", "time zone of schedules made in the chat; empty = it asks, or UTC"),
     "KITT_MODEL": ("claude-haiku-5-5", "model that answers in the chat"),
@@ -107,6 +107,11 @@ class Settings:
     def jobs_dir(self) -> Path:
         """One folder per job: what it reads and makes."""
         return self.memory / "jobs"
+
+    @property
+    def files_dir(self) -> Path:
+        """One folder per chat: the files its people sent."""
+        return self.memory / "files"
 
     @classmethod
     def load(

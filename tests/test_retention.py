@@ -20,6 +20,7 @@ from bridge.conversation import Message, append, job_conversation
 from bridge.errors import StoreBusy
 from bridge.models import Job
 from bridge.queue import Queue
+from bridge.received import Sent, keep
 from bridge.retention import EVERY_S, JOBS_SLICE, PAGES_KEPT, PAGES_SLICE, SLICE, Retention
 from bridge.schedules import NewSchedule
 from bridge.store import Store, Tx
@@ -40,6 +41,7 @@ class House:
             store=self.store,
             clock=self.clock,
             jobs_dir=self.jobs_dir,
+            files_dir=self.jobs_dir.parent / "files",
             keep_days=keep_days,
             keep_jobs=keep_jobs,
         )
@@ -85,6 +87,19 @@ async def clear(retention: Retention) -> int:
     while await retention.run() < EVERY_S:
         slices += 1
     return slices
+
+
+async def test_files_of_people_go_when_they_are_old(house: House) -> None:
+    files = house.jobs_dir.parent / "files"
+    for number, days in ((1, 91), (2, 89)):
+        sent = Sent(chat_id="7", message_id=number, name="a.md", media_type="text/plain")
+        keep(files, sent, b"42")
+        at = house.clock.now().timestamp() - days * DAY_S
+        os.utime(files / "7" / f"{number}-a.md", (at, at))
+
+    await clear(house.retention)
+
+    assert [path.name for path in (files / "7").iterdir()] == ["2-a.md"]
 
 
 async def test_old_job_goes_with_everything_it_left(house: House) -> None:

@@ -6,13 +6,15 @@ reply that was being written. `openings` are the messages that start the turn: e
 the first reply, and not at all when its source is already there (a replay resumes instead).
 """
 
+import asyncio
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from sqlite3 import Row
 from typing import Any, Final
 
-from bridge import failpoints
+from bridge import failpoints, received
 from bridge.agent.model import Block, Listener, Model, Reply, Request
 from bridge.agent.tool import Tool, ToolFailed, result_block
 from bridge.clock import Clock, stamp
@@ -53,6 +55,7 @@ class Turn:
     transaction that ends the turn, so that the answer and what is owed for it commit together.
     `durable` says whether a reply's commit waits for the disk; what a replay makes again need not.
     `schemas` are the tools as the model has seen them so far, where that must not change.
+    `files_dir` is where the files lie that stored messages refer to.
     """
 
     def __init__(
@@ -72,6 +75,7 @@ class Turn:
         on_end: Callable[[Tx, Outcome], None] = lambda _tx, _outcome: None,
         durable: Callable[[Message], bool] = lambda _message: True,
         listener: Listener | None = None,
+        files_dir: Path | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -87,6 +91,7 @@ class Turn:
         self._on_end = on_end
         self._durable = durable
         self._listener = listener
+        self._files_dir = files_dir
         self._history: list[Message] = []
         self._unsaved: list[Message] = []
         self._calls = 0
@@ -132,7 +137,7 @@ class Turn:
         request = Request(
             model=self._model_name,
             system=self._system,
-            messages=[message.to_api() for message in self._history],
+            messages=await self._messages(),
             tools=self._schemas,
             max_tokens=self._limits.max_tokens,
             server_tools=self._server_tools,
@@ -148,6 +153,13 @@ class Turn:
             self._say(_user(NO_TEXT))
             return None
         return await self._keep(message, reply)
+
+    async def _messages(self) -> list[dict[str, Any]]:
+        """The history as the provider takes it; a disk is read only where files are referred to."""
+        messages = [message.to_api() for message in self._history]
+        if received.has_files(self._history):
+            return await asyncio.to_thread(received.resolved, messages, self._files_dir)
+        return messages
 
     async def _keep(self, message: Message, reply: Reply) -> Outcome | None:
         """Commit a reply with everything that only changes the database."""
