@@ -135,6 +135,7 @@ async def _worker(
         base_url=settings.anthropic_base_url,
         profile=settings.profile,
         jobs_dir=settings.jobs_dir,
+        files_dir=settings.files_dir,
     )
     worker = Worker(
         work=work,

@@ -25,7 +25,7 @@ from bridge.agent.loop import Limits, Outcome, Turn
 from bridge.agent.model import Model, server_tools
 from bridge.agent.tool import Tool
 from bridge.clock import Clock, moment, stamp
-from bridge.conversation import Message, job_conversation
+from bridge.conversation import job_conversation
 from bridge.errors import (
     JobWaits,
     LeaseLost,
@@ -42,6 +42,7 @@ from bridge.queue import Queue
 from bridge.store import Tx
 from bridge.tools.ask import ask_tools
 from bridge.tools.files import file_tools
+from bridge.tools.inputs import opening_of
 from bridge.tools.report import report_tools
 from bridge.tools.skills import skill_tools
 from bridge.tools.workspace import Workspace
@@ -66,6 +67,7 @@ class Work:
     base_url: str
     profile: Path
     jobs_dir: Path
+    files_dir: Path
 
 
 @dataclass(slots=True)
@@ -355,10 +357,11 @@ class Worker:
             limits=LIMITS if self._work.model_name.startswith("claude-") else SMALL_LIMITS,
             guard=lambda tx: self._queue.require(tx, job),
             on_end=end,
+            files_dir=self._work.files_dir,
         )
-        text = f"{job.prompt}\n\nData:\n{job.data}" if job.data else job.prompt
-        opening = Message(role="user", content=[{"type": "text", "text": text}], source=name)
-        await turn.run([opening])
+        sees = self._work.model_name.startswith("claude-")
+        files_dir = self._work.files_dir
+        await turn.run([await opening_of(job, workspace, files_dir, source=name, sees=sees)])
 
     async def _frozen(self, name: str, tools: list[Tool]) -> dict[str, Any]:
         """System prompt and tools as the job's first attempt had them: history depends on them."""

@@ -321,6 +321,7 @@ async def test_loop_that_stands_still_for_longer_than_a_lease_costs_no_job(
         base_url="http://127.0.0.1:9",
         profile=tmp_path,
         jobs_dir=tmp_path / "jobs",
+        files_dir=tmp_path / "files",
     )
     worker = Worker(work=work, slot="worker-1", concurrency=1)
     neighbour = Neighbour(store.path)

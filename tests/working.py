@@ -69,6 +69,7 @@ class Shop:
             base_url=self.claude.base_url,
             profile=self.folder,
             jobs_dir=self.folder / "jobs",
+            files_dir=self.folder / "files",
         )
         worker = Worker(
             work=work,

@@ -10,12 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from bridge import failpoints
+from bridge import failpoints, received
 from bridge.agent.tool import Input, Tool, ToolFailed
-from bridge.conversation import without_tags
+from bridge.conversation import chat_conversation, without_tags
 from bridge.errors import JobNotFound, JobRefused
 from bridge.models import Job, JobStatus, NewJob, short
 from bridge.queue import Queue, list_jobs
+from bridge.received import Received
 from bridge.store import Tx
 
 KINDS = ["research", "browser", "code", "files", "other"]
@@ -53,6 +54,7 @@ class Origin:
     user_id: str
     message_id: int | None
     source: str  # e.g. "update:123"; jobs of the turn are "update:123:0", "update:123:1" …
+    files: tuple[Received, ...] = ()  # of the person's message: its jobs may read them
 
 
 def job_tools(queue: Queue, origin: Origin) -> list[Tool]:
@@ -129,7 +131,12 @@ def start_job(
     priority: int = 0,
     ordinal: int = 0,
 ) -> Job:
-    """A job for this chat, in the caller's transaction. A replayed turn gets the job it made."""
+    """A job for this chat, in the caller's transaction. A replayed turn gets the job it made.
+
+    It may read the files of the person's message, and earlier ones that its prompt names.
+    """
+    chat = chat_conversation(origin.chat_id, origin.thread_id)
+    files = [*origin.files, *received.named_in(tx, chat, prompt)]
     new = NewJob(
         chat_id=origin.chat_id,
         thread_id=origin.thread_id,
@@ -141,6 +148,7 @@ def start_job(
         kind=kind,
         priority=priority,
         source=f"{origin.source}:{ordinal}",
+        data=received.job_data(files),
     )
     job = queue.insert(tx, new)
     failpoints.hit("after_enqueue")

@@ -1,0 +1,64 @@
+"""The files a person gave with a job: copied into its workspace, and shown to a model that sees.
+
+Copied and not linked: the tools of a job may write over them, and nothing with two names is read.
+"""
+
+import asyncio
+from pathlib import Path
+from typing import Final
+
+from bridge import received
+from bridge.agent.tool import ToolFailed
+from bridge.conversation import Block, Message
+from bridge.models import Job
+from bridge.received import Received
+from bridge.tools.workspace import Workspace
+
+FOLDER: Final = "input"
+
+
+async def opening_of(
+    job: Job, workspace: Workspace, files_dir: Path, *, source: str, sees: bool
+) -> Message:
+    """What a job begins with; its files are in place when this returns.
+
+    `sees`: the model takes pictures and PDF files, which no tool could read for it.
+    """
+    files = received.files_of_job(job)
+    content: list[Block] = []
+    text = f"{job.prompt}\n\nData:\n{job.data}" if job.data and not files else job.prompt
+    if files:
+        lines = await asyncio.to_thread(_put, files, workspace, files_dir)
+        text = "\n".join([f"{text}\n\nFiles from the user, in your folder:", *lines])
+        room = received.Room(sees=sees)
+        shown = [room.block(file) for file in files if file.kind in ("image", "document")]
+        content = [block for block in shown if block["kind"] != "other"]
+    return Message(role="user", content=[*content, {"type": "text", "text": text}], source=source)
+
+
+def _put(files: list[Received], workspace: Workspace, files_dir: Path) -> list[str]:
+    """Copy what is not there yet; one line about each file."""
+    lines, taken = [], set()
+    for file in files:
+        name = file.name if file.name not in taken else file.file
+        taken.add(name)
+        path = f"{FOLDER}/{name}"
+        state = _put_one(file, path, workspace, files_dir)
+        lines.append(f"- {path} ({file.media_type}, {file.size:,} bytes){state}")
+    return lines
+
+
+def _put_one(file: Received, path: str, workspace: Workspace, files_dir: Path) -> str:
+    try:
+        workspace.size(path)
+        return ""  # an earlier attempt has put it there, and may have changed it
+    except ToolFailed:
+        pass
+    data = received.read(files_dir, file)
+    if data is None:
+        return " is no longer kept"
+    try:
+        workspace.write(path, data)
+    except ToolFailed as error:
+        return f" is missing: {error}"
+    return ""
