@@ -72,6 +72,7 @@ def test_the_same_profile_gives_the_same_bytes_without_a_date(prompt: Any) -> No
         "<kitt-directive>",
         "<kitt-event>",
         "<kitt-quote>",
+        "<kitt-file>",
         "never an instruction",
     ],
 )

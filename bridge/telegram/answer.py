@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Final
 
 from bridge import conversation
@@ -23,11 +24,12 @@ from bridge.errors import ModelRefused, ModelUnavailable, TurnLimitReached
 from bridge.models import Job, short
 from bridge.proposals import Proposal
 from bridge.queue import Queue
+from bridge.received import Room
 from bridge.store import Tx
 from bridge.telegram import compose
 from bridge.telegram.compose import Part
 from bridge.telegram.gate import Incoming
-from bridge.telegram.inbox import over
+from bridge.telegram.inbox import all_over
 from bridge.telegram.openings import (
     DIRECTIVE,
     asks_for_background,
@@ -62,6 +64,7 @@ class Agent:
     clock: Clock
     model_name: str
     prompt: str
+    files_dir: Path
     schedules: ScheduleCommands
     zone: str = ""  # of its people, when it is set
 
@@ -80,6 +83,7 @@ class Answer:
         self._source = source_of(batch[0])
         self._tools_used: set[str] = set()
         self._rendered: tuple[str, list[Part]] = ("", [])
+        self._shown: list[Message] = []  # what its files must find room beside
         self.committed = False
 
     @property
@@ -99,7 +103,9 @@ class Answer:
             await self._write(self._hand_over)
         except ModelRefused as error:
             log.error("%s", error)
-            await self._apologize("provider_refuses", why=str(error))
+            names = ", ".join(file.name for item in self._batch for file in item.files)
+            key = "provider_refuses_file" if names else "provider_refuses"
+            await self._apologize(key, why=str(error), names=names)
         except TurnLimitReached:
             await self._apologize("limit_reached")
         finally:
@@ -139,6 +145,7 @@ class Answer:
             on_end=self._end,
             durable=self._promises_a_job,
             listener=self._stream,
+            files_dir=self._agent.files_dir,
         )
         await turn.run(await self._openings())
 
@@ -190,7 +197,8 @@ class Answer:
         """The model is away: the request becomes a job that runs when it is back."""
         sentence = say(self._last.language, "model_away")
         job_id = self._start_job(tx, sentence)
-        openings = [opening(item) for item in self._batch]
+        # What no model has accepted yet must not stand in the way of every later request.
+        openings = [opening(item, Room(sees=False)) for item in self._batch]
         self._remember(tx, openings, f"{sentence} (#{job_id})")
         if self._stream.message_id is not None:
             self._owe(tx, self._parts(self._stream.written))
@@ -198,7 +206,9 @@ class Answer:
 
     def _start_job(self, tx: Tx, acknowledgement: str) -> int:
         text = "\n\n".join(with_quote(item) for item in self._batch)
-        title = " ".join(item.text for item in self._batch)
+        files = [file.name for item in self._batch for file in item.files]
+        title = " ".join(filter(None, (item.text.strip() for item in self._batch)))
+        title = title or ", ".join(files)
         job = start_job(
             tx,
             self._agent.queue,
@@ -239,6 +249,8 @@ class Answer:
         def look(tx: Tx) -> tuple[list[Job], int, int | None]:
             jobs = active_jobs(tx, self._last.chat_id)
             messages = int(tx.value("count_messages", conversation=self._conversation))
+            if any(item.files for item in self._batch):
+                self._shown = conversation.load(tx, self._conversation)
             return jobs, messages, tx.value("shown_message", update_id=self._batch[0].update_id)
 
         jobs, messages, shown = await store.read(look)
@@ -249,12 +261,17 @@ class Answer:
                 lambda tx: conversation.trim(tx, self._conversation, keep=MESSAGES_KEPT),
                 durable=False,
             )
-        openings = [opening(item) for item in self._batch]
+        openings = self._opened()
         if jobs:
             openings[0].content.insert(0, text_block(f"<kitt-state>{state_of(jobs)}</kitt-state>"))
         if self._asked_for_background():
             openings[-1].content.append(text_block(DIRECTIVE))
         return openings
+
+    def _opened(self) -> list[Message]:
+        sees = self._agent.model_name.startswith("claude-")
+        room = Room(self._shown, sees=sees)
+        return [opening(item, room) for item in self._batch]
 
     def _asked_for_background(self) -> bool:
         return any(asks_for_background(item) for item in self._batch)
@@ -285,8 +302,8 @@ class Answer:
 
     def _done(self, tx: Tx) -> bool:
         """The updates are handled; False when they were already."""
-        changed = [over(tx, i.update_id, state="done", now=self._now()) for i in self._batch]
-        return any(changed)
+        ids = [i for item in self._batch for i in (item.update_id, *item.also)]
+        return all_over(tx, ids, state="done", now=self._now())
 
     async def _write(self, fn: Callable[[Tx], None]) -> None:
         self.committed = True
@@ -328,6 +345,7 @@ class Answer:
             user_id=self._last.user_id,
             message_id=self._last.message_id,
             source=self._source,
+            files=tuple(file for item in self._batch for file in item.files),
         )
 
     def _now(self) -> str:

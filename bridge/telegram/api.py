@@ -42,6 +42,7 @@ T = TypeVar("T")
 Buttons = list[list[dict[str, str]]]
 POLL_S = 30
 POLL_GRACE_S = 15  # for the answer to travel
+DOWNLOAD_READ_S = 30
 ALLOWED_UPDATES = ["message", "edited_message", "callback_query", "my_chat_member"]
 NOT_SENT = (httpx.PoolTimeout, httpx.ConnectTimeout, httpx.ConnectError)
 
@@ -225,6 +226,11 @@ class Api:
             )
         )
         return int(message.message_id)
+
+    async def download(self, file_id: str) -> bytes:
+        """What is in a file, at most 20 MB."""
+        file = await _translated(self.bot.get_file(file_id))
+        return bytes(await _translated(file.download_as_bytearray(read_timeout=DOWNLOAD_READ_S)))
 
     async def typing(self, chat_id: str, thread_id: int = 0) -> None:
         """Show that an answer is being written, for 5 s."""

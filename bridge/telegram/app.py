@@ -25,6 +25,7 @@ from bridge.store import Store, Tx
 from bridge.telegram import gate
 from bridge.telegram.answer import Agent, Answer
 from bridge.telegram.api import Api, NotDelivered
+from bridge.telegram.attachments import Attachments
 from bridge.telegram.budget import Budget
 from bridge.telegram.buttons import Signer
 from bridge.telegram.cards import Cards
@@ -73,6 +74,7 @@ class Bridge:
             prompt=main_prompt(settings.profile),
             schedules=schedules,
             zone=settings.zone,
+            files_dir=settings.files_dir,
         )
         self._commands = Commands(
             queue=queue,
@@ -90,6 +92,13 @@ class Bridge:
         }
         self._outbox = Outbox(**shared, jobs_dir=settings.jobs_dir)
         self._cards = Cards(**shared)
+        self._attachments = Attachments(
+            api=self._api,
+            clock=clock,
+            files_dir=settings.files_dir,
+            arrived=self._arrived,
+            tell=partial(self._later, self._commands.say),
+        )
         self._inbox = Inbox(store=store, api=self._api, clock=clock, handle=self._handle)
 
     def stop(self) -> None:
@@ -170,6 +179,7 @@ class Bridge:
 
     async def _shut_down(self, loops: list[asyncio.Task[None]]) -> None:
         loops[-1].cancel()  # nothing new
+        await self._attachments.close()
         await asyncio.gather(*(chat.drain(TURNS_DRAIN_S) for chat in self._chats.values()))
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=OUTBOX_DRAIN_S)
@@ -203,25 +213,41 @@ class Bridge:
         if message.edited:
             self._later(self._commands.over, message.update_id)
         elif command is not None and command[0] in ("stop", "new"):
-            chat.interrupt(partial(self._interrupted, message, command[0]))
+            dropped = self._attachments.drop((message.chat_id, message.thread_id))
+            for waiting in dropped:
+                self._later(self._commands.say, waiting, "stopped")
+            chat.interrupt(partial(self._interrupted, message, command[0], bool(dropped)))
+        elif message.attached is not None and (command is None or command[0] == "bg"):
+            self._attachments.take(message)
         elif command is not None and command[0] == "schedule" and for_the_agent(command[1]):
             chat.receive(replace(message, text=command[1]))
         elif command is not None:
             self._later(self._commands.handle, message)
+        elif message.is_sound:
+            self._later(self._commands.say, message, "not_heard")
         elif not message.text.strip():
-            self._later(self._commands.say, message, "no_files_yet")
+            self._later(self._commands.say, message, "not_this_kind")
         elif len(message.text) > PROMPT_CHARS_MAX:
             chars = len(message.text)
             self._later(
                 self._commands.say, message, "too_long", chars=chars, chars_max=PROMPT_CHARS_MAX
             )
-        else:
+        elif not self._attachments.takes_words(message):
             chat.receive(message)
 
-    async def _interrupted(self, message: Incoming, command: str, stopped: bool) -> None:
+    def _arrived(self, messages: list[Incoming]) -> None:
+        """A request with files, which are here now."""
+        for message in (m for m in messages if m.command is not None):
+            self._later(self._commands.handle, message)
+        if others := [m for m in messages if m.command is None]:
+            self._chat(others[0]).receive(*others)
+
+    async def _interrupted(
+        self, message: Incoming, command: str, dropped: bool, stopped: bool
+    ) -> None:
         if command == "new":
             await self._commands.handle(message)
-        elif stopped:
+        elif stopped or dropped:
             await self._commands.over(message.update_id)
         else:
             await self._commands.say(message, "nothing_to_stop")

@@ -45,19 +45,19 @@ class Chat:
         """True while an answer is being made."""
         return self._task is not None
 
-    def receive(self, message: Incoming) -> None:
-        """Take a message; returns at once."""
+    def receive(self, *messages: Incoming) -> None:
+        """Take a message, or several that are one request; returns at once."""
         now = self._clock.monotonic()
         same_thought = now - self._received_at <= JOIN_WITHIN_S
         self._received_at = now
         if self._task is None:
-            self._start([message])
+            self._start([*messages])
         elif same_thought and self._current is not None and self._current.can_restart:
             log.info("More text came before the answer was visible; it joins")
             self._abandon(self._task)
-            self._start([*self._batch, message])
+            self._start([*self._batch, *messages])
         else:
-            self._waiting.append(message)
+            self._waiting.extend(messages)
 
     def interrupt(self, then: Callable[[bool], Coroutine[Any, Any, None]]) -> None:
         """Stop the answer that is being made, if there is one; then do `then(stopped)`.

@@ -20,8 +20,8 @@ from bridge.telegram import compose, schedule_commands
 from bridge.telegram.buttons import Signer
 from bridge.telegram.compose import Part
 from bridge.telegram.gate import Incoming, Press
-from bridge.telegram.inbox import over
-from bridge.telegram.openings import with_context, with_quote
+from bridge.telegram.inbox import all_over, over
+from bridge.telegram.openings import text_block, with_context, with_quote
 from bridge.telegram.schedule_commands import ScheduleCommands
 from bridge.telegram.texts import cause, say
 from bridge.tools.jobs import Origin, start_job
@@ -134,7 +134,9 @@ class Commands:
         )
 
     def _over(self, tx: Tx, item: Incoming | Press, *, state: str = "done") -> bool:
-        return over(tx, item.update_id, state=state, now=stamp(self.clock.now()))
+        also = item.also if isinstance(item, Incoming) else ()
+        ids = (item.update_id, *also)
+        return all_over(tx, ids, state=state, now=stamp(self.clock.now()))
 
     def _owe(self, tx: Tx, to: Incoming | Press, parts: list[Part]) -> None:
         owe(
@@ -166,6 +168,7 @@ class Commands:
             user_id=message.user_id,
             message_id=message.message_id,
             source=source,
+            files=message.files,
         )
         acknowledgement = say(message.language, "acknowledged")
         try:
@@ -182,12 +185,11 @@ class Commands:
         except JobRefused as error:
             return [compose.plain_part(str(error))]
         now = stamp(self.clock.now())
-        for role, text, of in (
-            ("user", conversation.without_tags(argument), source),
-            ("assistant", f"{acknowledgement} (job {job.id})", None),
-        ):
-            block = {"type": "text", "text": text}
-            conversation.append(tx, name, Message(role=role, content=[block], source=of), now=now)
+        said = [file.block("other") for file in message.files]
+        said.append(text_block(conversation.without_tags(argument)))
+        answer = [text_block(f"{acknowledgement} (job {job.id})")]
+        for role, content, of in (("user", said, source), ("assistant", answer, None)):
+            conversation.append(tx, name, Message(role=role, content=content, source=of), now=now)
         return []  # the card acknowledges
 
     def _jobs(self, tx: Tx, message: Incoming, _argument: str) -> list[Part]:

@@ -10,7 +10,9 @@ from typing import Any, Final
 from telegram import Message, Update
 
 from bridge.models import clean_text
+from bridge.received import Received
 from bridge.store import Tx
+from bridge.telegram.attached import Attached, attached_to, is_sound
 
 QUOTE_CHARS_MAX: Final = 1_000
 
@@ -28,7 +30,12 @@ class Incoming:
     message_id: int
     text: str
     quote: str = ""  # of the message it replies to
-    has_file: bool = False
+    has_file: bool = False  # there is more to it than words
+    attached: Attached | None = None  # a file that can be fetched
+    is_sound: bool = False
+    album: str = ""  # what its members share
+    files: tuple[Received, ...] = ()  # those that were fetched
+    also: tuple[int, ...] = ()  # updates of the other members of its album
     forwarded: bool = False  # someone else's words: never a command, never an instruction
     edited: bool = False
 
@@ -89,6 +96,9 @@ def read(update: Update) -> Incoming | Press | None:
         text=clean_text(received.text or received.caption or ""),
         quote=_quote(received),
         has_file=received.text is None,
+        attached=attached_to(received),
+        is_sound=is_sound(received),
+        album=received.media_group_id or "",
         forwarded=received.forward_origin is not None,
         edited=update.message is None,
     )
@@ -107,4 +117,7 @@ def _quote(message: Message) -> str:
     replied = message.reply_to_message
     if replied is None:
         return ""
-    return clean_text(replied.text or replied.caption or "")[:QUOTE_CHARS_MAX]
+    file = attached_to(replied)
+    words = [file.name] if file is not None else []
+    words.append(clean_text(replied.text or replied.caption or ""))
+    return "\n".join(filter(None, words))[:QUOTE_CHARS_MAX]

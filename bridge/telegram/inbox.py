@@ -8,7 +8,7 @@ store or receive must not go on looking healthy: it ends, and is started again.
 import asyncio
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from telegram import Update
@@ -143,6 +143,12 @@ class Inbox:
                     raise KittError(f"Updates cannot be stored: {error}") from error
                 log.error("%s", error)
                 await self._clock.sleep(1.0)
+
+
+def all_over(tx: Tx, update_ids: Iterable[int], *, state: str, now: str) -> bool:
+    """The same for updates that are one request; False when all of them were already."""
+    changed = [over(tx, update_id, state=state, now=now) for update_id in update_ids]
+    return any(changed)
 
 
 def over(tx: Tx, update_id: int, *, state: str, now: str) -> bool:

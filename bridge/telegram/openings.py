@@ -11,6 +11,7 @@ from typing import Any, Final
 from bridge import conversation
 from bridge.conversation import Message, without_tags
 from bridge.models import Job, short
+from bridge.received import Room
 from bridge.store import Tx
 from bridge.telegram.gate import Incoming
 
@@ -36,7 +37,8 @@ DIRECTIVE: Final = (
     "<kitt-directive>The user asked for a background job: call start_background_job, or "
     "propose_schedule when it must recur.</kitt-directive>"
 )
-OUR_MARKS: Final = ("<kitt-event", "<kitt-state", "<kitt-directive")
+OUR_MARKS: Final = ("<kitt-event", "<kitt-state", "<kitt-directive", "<kitt-file")
+NO_TEXT: Final = "(no text)"
 
 
 def asks_for_background(item: Incoming) -> bool:
@@ -56,7 +58,9 @@ def with_quote(item: Incoming) -> str:
     said = without_tags(item.text)
     if item.forwarded:
         said = f"<kitt-quote>{said}</kitt-quote>\n(forwarded)"
-    if item.has_file:
+    if item.files and not said.strip():
+        said = NO_TEXT
+    elif item.has_file and not item.files:
         said += "\n(A file is attached; you cannot open it yet. Say so.)"
     return f"<kitt-quote>{without_tags(item.quote)}</kitt-quote>\n{said}" if item.quote else said
 
@@ -79,10 +83,14 @@ def with_context(tx: Tx, name: str, text: str, *, source: str) -> str:
     return f"{text}\n\nEarlier in the conversation (context only):\n{context}"
 
 
-def opening(item: Incoming) -> Message:
-    """One message of the person as the model sees it; a replay stores it once."""
+def opening(item: Incoming, room: Room) -> Message:
+    """One message of the person as the model sees it; a replay stores it once.
+
+    Its files come first, as references; those that do not fit into `room` are only named.
+    """
+    content = [room.block(file) for file in item.files]
     text = with_quote(item) if item.text.strip() or item.has_file else "…"
-    return Message(role="user", content=[text_block(text)], source=source_of(item))
+    return Message(role="user", content=[*content, text_block(text)], source=source_of(item))
 
 
 def source_of(item: Incoming) -> str:

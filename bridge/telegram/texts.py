@@ -70,9 +70,24 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "That is {chars} characters; I can take {chars_max} at a time. Send the text as parts.",
         "Dat zijn {chars} tekens; ik kan er {chars_max} tegelijk aan. Stuur de tekst in delen.",
     ),
-    "no_files_yet": (
-        "I cannot look at files, pictures or voice messages yet. Tell me in text what you need.",
-        "Bestanden, foto's en spraak kan ik nog niet bekijken. Vertel in tekst wat je nodig hebt.",
+    # what a message may be
+    "not_this_kind": (
+        "I can take text, pictures and files. Tell me in one of these what you need.",
+        "Tekst, foto's en bestanden kan ik aan. Vertel op een van die manieren wat je nodig hebt.",
+    ),
+    "not_heard": (
+        "I cannot listen to voice messages, audio and video notes yet. Write it to me.",
+        "Spraakberichten, audio en videoberichten kan ik nog niet beluisteren. Schrijf het me.",
+    ),
+    "file_too_large": (
+        "{name} is {size_mb} MB and Telegram lets me fetch at most 20 MB. Send it compressed or in "
+        "parts, or send a link to it.",
+        "{name} is {size_mb} MB en van Telegram mag ik hoogstens 20 MB ophalen. Stuur het "
+        "gecomprimeerd of in delen, of stuur een link.",
+    ),
+    "file_failed": (
+        "I could not fetch {name} from Telegram. Please send it again.",
+        "Ik kon {name} niet ophalen bij Telegram. Stuur het nog eens.",
     ),
     "something_wrong": (
         "Something went wrong on my side and is in the log. Please ask again.",
@@ -85,6 +100,12 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "provider_refuses": (
         "The model provider refuses my request. {why}",
         "De modelaanbieder weigert mijn verzoek. {why}",
+    ),
+    "provider_refuses_file": (
+        "The model provider refuses my request. {why}\nPerhaps because of {names}: is it damaged, "
+        "locked with a password, or very large?",
+        "De modelaanbieder weigert mijn verzoek. {why}\nMisschien door {names}: is het beschadigd, "
+        "met een wachtwoord beveiligd, of erg groot?",
     ),
     "restarted": (
         "⚠️ I was restarted while handling a message and it keeps failing; I set it aside.",

@@ -17,6 +17,7 @@ from bridge.emulator.claude_faults import Fault as ModelFault
 from bridge.emulator.telegram_faults import Fault
 from bridge.telegram.stream import CURSOR
 
+PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 30
 PELICANS = "/bg Count the pelicans"
 
 
@@ -148,6 +149,38 @@ async def test_a_bridge_killed_while_telegram_takes_a_message_marks_the_second_o
     texts = [m.text for m in kitt.telegram.messages(1) if m.from_bot and "391" in m.text]
     assert len(texts) == 2
     assert texts[1].startswith("↻")
+    check(kitt)
+
+
+async def test_a_bridge_killed_while_an_album_is_fetched_fetches_it_again(kitt: Stack) -> None:
+    held = kitt.telegram.order(Fault(method="getFile", times=2, hold=True))
+    for number in range(2):
+        kitt.telegram.send_photo(1, "a.png", PNG + bytes([number]), media_group_id="g")
+    await kitt.telegram.wait_for(lambda e: e.calls("getFile"), timeout_s=20)
+
+    pid = await kitt.kill("kitt-bridge")
+    held.release()
+    await kitt.bridge_is_back(pid)
+
+    await kitt.said(1, "this is what reached me")
+    await kitt.settled()
+    assert len(await kitt.asked("image/png")) == 1
+    assert copies(kitt, "this is what reached me") == 1
+    check(kitt)
+
+
+async def test_a_bridge_killed_between_a_file_and_its_answer_answers_once(kitt: Stack) -> None:
+    kitt.claude.order(ModelFault(match="image/png", hold="the answer"))
+    kitt.telegram.send_photo(1, "a.png", PNG, caption="What is this?")
+    await kitt.asked("image/png")
+
+    pid = await kitt.kill("kitt-bridge")
+    await kitt.bridge_is_back(pid)
+
+    await kitt.said(1, "this is what reached me")
+    await kitt.settled()
+    assert len(kitt.telegram.calls("getFile")) == 1  # it was kept
+    assert copies(kitt, "this is what reached me") == 1
     check(kitt)
 
 

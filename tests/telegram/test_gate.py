@@ -6,6 +6,7 @@ import pytest
 from telegram import Bot, Update
 
 from bridge.telegram import gate
+from bridge.telegram.attached import Attached
 from bridge.telegram.gate import Incoming, Press
 
 BOT = Bot("123456789:" + "A" * 35)
@@ -161,6 +162,37 @@ def test_a_file_is_known_and_its_caption_is_the_text() -> None:
     assert (item.has_file, item.text) == (True, "What is this?")
 
 
+def test_of_a_photo_the_largest_size_is_taken() -> None:
+    sizes = [
+        {"file_id": name, "file_unique_id": name, "width": side, "height": side, "file_size": side}
+        for name, side in (("small", 90), ("large", 1280), ("middle", 320))
+    ]
+
+    item = incoming(None, photo=sizes, media_group_id="g")
+
+    assert item.attached == Attached(
+        file_id="large", name="photo-9.jpg", media_type="image/jpeg", size=1280
+    )
+    assert item.album == "g"
+
+
+def test_a_document_keeps_what_its_sender_calls_it() -> None:
+    document = {"file_id": "x", "file_unique_id": "y", "file_name": "a\x00b", "file_size": 7}
+
+    attached = incoming(None, document=document).attached
+
+    assert attached == Attached(file_id="x", name="ab", media_type="", size=7)
+
+
+@pytest.mark.parametrize("kind", ["voice", "audio", "video_note"])
+def test_sound_is_no_file(kind: str) -> None:
+    sound = {"file_id": "x", "file_unique_id": "y", "duration": 3, "length": 240}
+
+    item = incoming(None, **{kind: sound})
+
+    assert (item.is_sound, item.attached) == (True, None)
+
+
 def test_a_reply_quotes_the_message_it_replies_to() -> None:
     assert incoming(reply_to_message=message("The long answer")).quote == "The long answer"
 
@@ -169,6 +201,13 @@ def test_a_quoted_part_comes_before_the_whole_message() -> None:
     quote = {"text": "long", "position": 4}
 
     assert incoming(reply_to_message=message("The long answer"), quote=quote).quote == "long"
+
+
+def test_a_reply_to_a_file_quotes_its_name() -> None:
+    document = {"file_id": "x", "file_unique_id": "y", "file_name": "report.pdf"}
+    replied = {**message(None), "document": document, "caption": "Read this"}
+
+    assert incoming(reply_to_message=replied).quote == "report.pdf\nRead this"
 
 
 def test_a_long_quote_is_cut() -> None:

@@ -6,6 +6,7 @@ from fakes import FakeClock
 from bridge import conversation
 from bridge.clock import stamp
 from bridge.conversation import Message
+from bridge.received import Room
 from bridge.store import Store, Tx
 from bridge.telegram.gate import Incoming
 from bridge.telegram.openings import (
@@ -106,7 +107,7 @@ def test_an_attached_file_is_mentioned() -> None:
 
 
 def test_a_replayed_message_is_known_by_its_update() -> None:
-    assert opening(said("hello")).source == "update:1"
+    assert opening(said("hello"), Room(sees=True)).source == "update:1"
 
 
 async def test_a_worker_is_given_the_messages_before_the_request(

@@ -1,0 +1,245 @@
+"""Fetches the files of messages, and joins what was sent as one request.
+
+The members of an album come as updates of their own, without a word how many there are: they are
+one request 1.2 s after the last one, and after 5 s at most. Only then they are fetched, so that a
+slow download splits no album. A file alone is fetched at once. Everything here runs beside the
+rest, in a task of its own for each request. The updates wait in the inbox all the time: a bridge
+that is killed meanwhile begins again with them.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+from bridge import received
+from bridge.clock import Clock
+from bridge.errors import KittError
+from bridge.received import Received, Sent
+from bridge.telegram.api import Api, Flooded, Rejected
+from bridge.telegram.attached import Attached
+from bridge.telegram.gate import Incoming
+
+log = logging.getLogger(__name__)
+ALBUM_PAUSE_S: Final = 1.2  # after the last member
+ALBUM_MAX_S: Final = 5.0
+JOIN_WITHIN_S: Final = 1.0  # a file, and what is to be done with it
+DOWNLOAD_BYTES_MAX: Final = 20 * 1024 * 1024  # Telegram gives a bot no larger file
+DOWNLOAD_S: Final = 120.0
+RETRY_S: Final = 1.0
+FLOOD_MAX_S: Final = 60.0
+AT_ONCE: Final = 2  # of one request: a file is in memory as a whole
+
+Tell = Callable[..., None]
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Group:
+    """What becomes one request."""
+
+    key: tuple[str, int]
+    album: str
+    first_at: float
+    last_at: float
+    items: list[Incoming] = field(default_factory=list)
+    task: asyncio.Task[None] | None = None
+
+
+class _NotFetched(KittError):
+    """A file that stays where it is; `key` is the sentence for the person."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(key)
+        self.key = key
+
+
+class Attachments:
+    """Files on their way. `arrived` takes the messages of one request, `tell` says one sentence."""
+
+    def __init__(
+        self,
+        *,
+        api: Api,
+        clock: Clock,
+        files_dir: Path,
+        arrived: Callable[[list[Incoming]], None],
+        tell: Tell,
+    ) -> None:
+        self._api = api
+        self._clock = clock
+        self._files_dir = files_dir
+        self._arrived = arrived
+        self._tell = tell
+        self._groups: list[_Group] = []
+
+    def take(self, message: Incoming) -> None:
+        """A message with a file; returns at once."""
+        if self._join(message):
+            return
+        now = self._clock.monotonic()
+        group = _Group(key=_key(message), album=message.album, first_at=now, last_at=now)
+        group.items.append(message)
+        self._groups.append(group)
+        group.task = asyncio.create_task(self._gather(group))
+
+    def takes_words(self, message: Incoming) -> bool:
+        """True when these words, sent right after a file that is on its way, belong to it."""
+        return bool(self._groups) and self._join(message)
+
+    def drop(self, key: tuple[str, int]) -> list[Incoming]:
+        """Fetch nothing more for this chat; the messages that were waiting."""
+        dropped = [group for group in self._groups if group.key == key]
+        self._groups = [group for group in self._groups if group.key != key]
+        for group in dropped:
+            if group.task is not None:
+                group.task.cancel()
+        return [message for group in dropped for message in _joined(group.items)]
+
+    async def close(self) -> None:
+        """Stop; what was on its way is in the inbox."""
+        tasks = [group.task for group in self._groups if group.task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _join(self, message: Incoming) -> bool:
+        now = self._clock.monotonic()
+        for group in reversed(self._groups):
+            if group.key != _key(message):
+                continue
+            same_album = message.album and message.album == group.album
+            same_thought = message.album in ("", group.album)
+            if same_album or (same_thought and now - group.last_at <= JOIN_WITHIN_S):
+                group.items.append(message)
+                group.last_at = now
+                return True
+        return False
+
+    async def _gather(self, group: _Group) -> None:
+        try:
+            await self._until_whole(group)
+            outcomes: list[Received | _NotFetched | None] = []
+            while len(outcomes) < len(group.items):  # more may come in the meantime
+                new = group.items[len(outcomes) :]
+                outcomes += await self._fetch_all(new)
+            self._groups.remove(group)
+            self._hand_on(group.items, outcomes)
+        except Exception:  # the person must not be left without a word
+            log.exception("A file could not be received")
+            if group in self._groups:
+                self._groups.remove(group)
+            for item in _joined(group.items):
+                self._tell(item, "something_wrong")
+
+    async def _until_whole(self, group: _Group) -> None:
+        while group.album:
+            ends_at = min(group.last_at + ALBUM_PAUSE_S, group.first_at + ALBUM_MAX_S)
+            left_s = ends_at - self._clock.monotonic()
+            if left_s <= 0:
+                return
+            await self._clock.sleep(left_s)
+
+    async def _fetch_all(self, items: list[Incoming]) -> list[Received | _NotFetched | None]:
+        places = asyncio.Semaphore(AT_ONCE)
+
+        async def one(item: Incoming) -> Received | _NotFetched | None:
+            if item.attached is None:
+                return None
+            async with places:
+                try:
+                    return await self._fetch(item, item.attached)
+                except _NotFetched as error:
+                    return error
+
+        return list(await asyncio.gather(*(one(item) for item in items)))
+
+    async def _fetch(self, item: Incoming, attached: Attached) -> Received:
+        """A file on our disk. Raises: _NotFetched."""
+        if attached.size > DOWNLOAD_BYTES_MAX:
+            raise _NotFetched("file_too_large")
+        sent = Sent(
+            chat_id=item.chat_id,
+            message_id=item.message_id,
+            name=attached.name,
+            media_type=attached.media_type,
+        )
+        known = await asyncio.to_thread(received.find, self._files_dir, sent)
+        if known is not None:
+            return known
+        data = await self._download(attached)
+        try:
+            return await asyncio.to_thread(received.keep, self._files_dir, sent, data)
+        except OSError as error:
+            log.error("A file cannot be kept: %s", error)
+            raise _NotFetched("file_failed") from error
+
+    async def _download(self, attached: Attached) -> bytes:
+        """The bytes; tried twice. Raises: _NotFetched."""
+        wait_s = RETRY_S
+        for attempt in (1, 2):
+            try:
+                async with asyncio.timeout(DOWNLOAD_S):
+                    return await self._api.download(attached.file_id)
+            except TimeoutError:
+                log.warning("A file did not come within %.0f s", DOWNLOAD_S)
+            except Rejected as error:
+                if error.reason == "too_big":
+                    raise _NotFetched("file_too_large") from error
+                log.warning("A file is refused: %s", error)
+            except Flooded as error:
+                wait_s = min(error.retry_after_s, FLOOD_MAX_S)
+            except KittError as error:
+                log.warning("A file did not come (%s)", type(error).__name__)
+            if attempt == 1:
+                await self._clock.sleep(wait_s)
+        raise _NotFetched("file_failed")
+
+    def _hand_on(
+        self, items: list[Incoming], outcomes: list[Received | _NotFetched | None]
+    ) -> None:
+        """One request of what came; a sentence for each file that did not."""
+        here = [
+            replace(item, files=(outcome,) if isinstance(outcome, Received) else ())
+            for item, outcome in zip(items, outcomes, strict=True)
+            if not isinstance(outcome, _NotFetched)
+        ]
+        failed = [
+            (item, outcome)
+            for item, outcome in zip(items, outcomes, strict=True)
+            if isinstance(outcome, _NotFetched)
+        ]
+        words = [item.text for item, _ in failed if item.text.strip()]
+        if here and words:  # what was asked of an album stands with one of its members
+            text = "\n".join(filter(str.strip, [*words, here[0].text]))
+            here[0] = replace(here[0], text=text)
+        if here:
+            self._arrived(_joined(here))
+        for item, error in failed:
+            assert item.attached is not None
+            size_mb = f"{item.attached.size / 1024**2:.0f}"
+            name = received.safe_name(item.attached.name)
+            self._tell(item, error.key, name=name, size_mb=size_mb)
+
+
+def _joined(items: list[Incoming]) -> list[Incoming]:
+    """The members of an album as one message; other messages as they are."""
+    joined: list[Incoming] = []
+    for item in items:
+        before = joined[-1] if joined else None
+        if before is None or not item.album or item.album != before.album:
+            joined.append(item)
+            continue
+        joined[-1] = replace(
+            before,
+            text="\n".join(text for text in (before.text, item.text) if text.strip()),
+            quote=before.quote or item.quote,
+            files=(*before.files, *item.files),
+            also=(*before.also, item.update_id),
+        )
+    return joined
+
+
+def _key(message: Incoming) -> tuple[str, int]:
+    return message.chat_id, message.thread_id
