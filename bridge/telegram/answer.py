@@ -116,7 +116,7 @@ class Answer:
         message_id = await self._stream.finish()
         mark = say(self._last.language, "stopped")
         written = self._stream.written.strip()
-        openings = await self._openings()
+        openings = await self._openings(seen=False)
 
         def end(tx: Tx) -> None:
             if not self._done(tx):
@@ -197,9 +197,7 @@ class Answer:
         """The model is away: the request becomes a job that runs when it is back."""
         sentence = say(self._last.language, "model_away")
         job_id = self._start_job(tx, sentence)
-        # What no model has accepted yet must not stand in the way of every later request.
-        openings = [opening(item, Room(sees=False)) for item in self._batch]
-        self._remember(tx, openings, f"{sentence} (#{job_id})")
+        self._remember(tx, self._opened(seen=False), f"{sentence} (#{job_id})")
         if self._stream.message_id is not None:
             self._owe(tx, self._parts(self._stream.written))
         self._done(tx)
@@ -242,7 +240,7 @@ class Answer:
             durable=False,
         )
 
-    async def _openings(self) -> list[Message]:
+    async def _openings(self, *, seen: bool = True) -> list[Message]:
         """The person's messages, one each: the state of the chat's jobs first, a directive last."""
         store = self._agent.queue.store
 
@@ -261,16 +259,17 @@ class Answer:
                 lambda tx: conversation.trim(tx, self._conversation, keep=MESSAGES_KEPT),
                 durable=False,
             )
-        openings = self._opened()
+        openings = self._opened(seen=seen)
         if jobs:
             openings[0].content.insert(0, text_block(f"<kitt-state>{state_of(jobs)}</kitt-state>"))
         if self._asked_for_background():
             openings[-1].content.append(text_block(DIRECTIVE))
         return openings
 
-    def _opened(self) -> list[Message]:
+    def _opened(self, *, seen: bool) -> list[Message]:
+        """A file that no model has `seen` is only named: it could be one that is always refused."""
         sees = self._agent.model_name.startswith("claude-")
-        room = Room(self._shown, sees=sees)
+        room = Room(self._shown, sees=sees) if seen else None
         return [opening(item, room) for item in self._batch]
 
     def _asked_for_background(self) -> bool:

@@ -83,12 +83,13 @@ def with_context(tx: Tx, name: str, text: str, *, source: str) -> str:
     return f"{text}\n\nEarlier in the conversation (context only):\n{context}"
 
 
-def opening(item: Incoming, room: Room) -> Message:
+def opening(item: Incoming, room: Room | None) -> Message:
     """One message of the person as the model sees it; a replay stores it once.
 
-    Its files come first, as references; those that do not fit into `room` are only named.
+    Its files come first, as references; those that do not fit into `room` are only named, and
+    without one all of them.
     """
-    content = [room.block(file) for file in item.files]
+    content = [room.block(file) if room else file.block("other") for file in item.files]
     text = with_quote(item) if item.text.strip() or item.has_file else "…"
     return Message(role="user", content=[*content, text_block(text)], source=source_of(item))
 

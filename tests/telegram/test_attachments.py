@@ -303,6 +303,31 @@ async def test_a_file_the_provider_refuses_gets_a_sentence_and_the_chat_goes_on(
     assert len(bridge.asked()[-1].body["messages"]) == 1
 
 
+async def test_a_file_of_an_answer_that_was_stopped_is_never_shown(
+    bridge: House, chat: Person, telegram: TelegramEmulator, claude: ClaudeEmulator
+) -> None:
+    claude.order(ModelFault(hold="reading"))
+    telegram.send_document(CHAT, "locked.pdf", PDF, caption="Read this")
+    await until(bridge.asked)
+    chat.say("/stop")
+    await chat.sees("stopped")
+    claude.order(ModelFault(times=9, match="JVBERi0xLjcK", status=400))
+
+    assert (await chat.ask("What is 17 * 23?")).text == "That is 391."
+    assert 'name="locked.pdf"' in str(bridge.asked()[-1].body["messages"][0])
+
+
+async def test_no_file_is_shown_that_came_while_the_model_was_away(
+    bridge: House, chat: Person, telegram: TelegramEmulator, claude: ClaudeEmulator
+) -> None:
+    claude.order(ModelFault(times=2, status=529))
+    telegram.send_document(CHAT, "log.txt", b"word " * 9_000)
+    await chat.sees("not reachable")
+
+    assert (await chat.ask("What is 17 * 23?")).text == "That is 391."
+    assert "word word" not in json.dumps(bridge.asked()[-1].body)
+
+
 # --- albums ---------------------------------------------------------------------------------------
 
 
