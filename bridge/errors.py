@@ -97,7 +97,14 @@ class ModelUnavailable(KittError):
 
 
 class ModelRefused(KittError):
-    """The model provider refuses this request for good (wrong key, bad request)."""
+    """The model provider refuses this request for good (wrong key, bad request).
+
+    `for_content`: because of what is in it, so that one with other content may be taken.
+    """
+
+    def __init__(self, message: str, *, for_content: bool = False) -> None:
+        super().__init__(message)
+        self.for_content = for_content
 
 
 class TurnLimitReached(KittError):

@@ -42,8 +42,12 @@ SAYS: Final = {
     "document": "The document above.",
     "other": "You cannot see what is in it. A background job can read it, when its instructions "
     "name it.",
+    "refused": "You cannot see what is in it: the model provider refused a request with it. It may "
+    "be damaged, locked with a password, or too large together with the rest. Say so.",
 }
+REFUSED: Final = {"type": f"{TYPE}s-refused"}  # in a message: every file before it is only named
 GONE: Final = "This file is no longer kept: if it is needed, ask the user to send it again."
+SHOWN: Final = ("image", "document", "text")
 THOUGHTS: Final = ("thinking", "redacted_thinking")
 _PART: Final = ".part-"  # begins the name of a file while it is written
 _CHAT: Final = re.compile(r"-?\d{1,20}")
@@ -177,8 +181,18 @@ def read(files_dir: Path, file: Received) -> bytes | None:
 
 
 def has_files(messages: Iterable[Message]) -> bool:
-    """Is there a reference in these messages?"""
-    return any(block.get("type") == TYPE for message in messages for block in message.content)
+    """Is there anything of our own in these messages that no provider takes?"""
+    own = (TYPE, REFUSED["type"])
+    return any(block.get("type") in own for message in messages for block in message.content)
+
+
+def shows_files(messages: Iterable[Message]) -> bool:
+    """Is there a file of which a model gets more than the name?"""
+    shows = False
+    for block in (block for message in messages for block in message.content):
+        shows = shows and block != REFUSED
+        shows = shows or (block.get("type") == TYPE and block["kind"] in SHOWN)
+    return shows
 
 
 class Room:
@@ -191,7 +205,9 @@ class Room:
         self._sees = sees
         self._bytes, self._images = SHOWN_BYTES_MAX, IMAGES_MAX
         for block in (block for message in messages for block in message.content):
-            if block.get("type") == TYPE:
+            if block == REFUSED:
+                self._bytes, self._images = SHOWN_BYTES_MAX, IMAGES_MAX
+            elif block.get("type") == TYPE:
                 self._take(str(block["kind"]), int(block["size"]))
 
     def block(self, file: Received) -> Block:
@@ -206,23 +222,44 @@ class Room:
         self._images -= kind == "image"
 
 
-def resolved(messages: list[dict[str, Any]], files_dir: Path | None) -> list[dict[str, Any]]:
+def resolved(
+    messages: list[dict[str, Any]],
+    files_dir: Path | None,
+    *,
+    sees: bool = True,
+    named: bool = False,
+) -> list[dict[str, Any]]:
     """Messages as the provider takes them: each reference becomes what it stands for.
 
-    A thought is signed for everything before it, so after a file that is gone there are none.
+    Files before the last mark are only named, with `named` all of them, and pictures and PDF files
+    for a model that does not `see`. A thought is signed for everything before it: after a file that
+    is not shown any more there are none, until the mark behind which the model knew only its name.
     """
-    found, gone = [], False
-    for message in messages:
+    marks = [number for number, message in enumerate(messages) if REFUSED in message["content"]]
+    refused_until = len(messages) if named else max(marks, default=0)
+    found, gone, refused = [], False, False
+    for number, message in enumerate(messages):
         content: list[Block] = []
         for block in message["content"]:
-            if block.get("type") == TYPE:
-                shown = _shown(block, files_dir)
-                gone = gone or shown is None
+            if block == REFUSED:
+                refused = False
+            elif block.get("type") == TYPE:
+                kind = _kind_now(block, sees=sees, refused=number < refused_until)
+                shown = _shown({**block, "kind": kind}, files_dir)
+                refused = refused or kind == "refused"
+                gone = gone or shown is None or kind not in ("refused", block["kind"])
                 content += shown or [_gone(block)]
-            elif not (gone and block.get("type") in THOUGHTS):
+            elif not ((gone or refused) and block.get("type") in THOUGHTS):
                 content.append(block)
         found.append({**message, "content": content})
     return found
+
+
+def _kind_now(block: Block, *, sees: bool, refused: bool) -> str:
+    kind = str(block["kind"])
+    if refused and kind in SHOWN:
+        return "refused"
+    return "other" if not sees and kind in ("image", "document") else kind
 
 
 def named_in(tx: Tx, conversation: str, text: str) -> list[Received]:
@@ -319,8 +356,8 @@ def _shown(block: Block, files_dir: Path | None) -> list[Block] | None:
     if file is None or files_dir is None:
         return None
     about = f' type="{media_type_of(file.media_type)}" bytes="{file.size}"'
-    if file.kind not in ("image", "document", "text"):
-        return [_mark(file.name, about, SAYS["other"])]
+    if file.kind not in SHOWN:
+        return [_mark(file.name, about, SAYS.get(file.kind, SAYS["other"]))]
     data = read(files_dir, file)
     if data is None:
         return None

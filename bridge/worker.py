@@ -22,7 +22,7 @@ from typing import Any, Final
 
 from bridge import failpoints
 from bridge.agent.loop import Limits, Outcome, Turn
-from bridge.agent.model import Model, server_tools
+from bridge.agent.model import Model, sees, server_tools
 from bridge.agent.tool import Tool
 from bridge.clock import Clock, moment, stamp
 from bridge.conversation import job_conversation
@@ -359,9 +359,9 @@ class Worker:
             on_end=end,
             files_dir=self._work.files_dir,
         )
-        sees = self._work.model_name.startswith("claude-")
+        seeing = sees(self._work.model_name)
         files_dir = self._work.files_dir
-        await turn.run([await opening_of(job, workspace, files_dir, source=name, sees=sees)])
+        await turn.run([await opening_of(job, workspace, files_dir, source=name, sees=seeing)])
 
     async def _frozen(self, name: str, tools: list[Tool]) -> dict[str, Any]:
         """System prompt and tools as the job's first attempt had them: history depends on them."""

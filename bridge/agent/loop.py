@@ -8,21 +8,23 @@ the first reply, and not at all when its source is already there (a replay resum
 
 import asyncio
 import json
+import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from sqlite3 import Row
 from typing import Any, Final
 
 from bridge import failpoints, received
-from bridge.agent.model import Block, Listener, Model, Reply, Request
+from bridge.agent.model import Block, Listener, Model, Reply, Request, sees
 from bridge.agent.tool import Tool, ToolFailed, result_block
 from bridge.clock import Clock, stamp
 from bridge.conversation import Message, append, load
-from bridge.errors import TurnLimitReached
+from bridge.errors import ModelRefused, TurnLimitReached
 from bridge.models import clean_text
 from bridge.store import Store, Tx
 
+log = logging.getLogger(__name__)
 EMPTY: Final = "…"  # stands for a reply without content, which the API would not take back
 CUT: Final = "Your reply was cut off at the length limit. Continue exactly where you stopped."
 NO_TEXT: Final = "Give the answer to the user now."
@@ -134,18 +136,8 @@ class Turn:
         if late and not paused and not self._told_to_wrap_up:
             self._told_to_wrap_up = True
             self._say(_user(WRAP_UP))
-        request = Request(
-            model=self._model_name,
-            system=self._system,
-            messages=await self._messages(),
-            tools=self._schemas,
-            max_tokens=self._limits.max_tokens,
-            server_tools=self._server_tools,
-            tools_allowed=self._calls <= self._limits.calls_max,
-        )
-        reply = await self._model.stream(request, self._listener)
+        reply, message = await self._reply()
         failpoints.hit("after_llm")
-        message = _to_message(reply)
         silent = message.stop_reason == "end_turn" and _text_of(message).strip() in ("", EMPTY)
         if silent and not self._asked_for_text:
             self._asked_for_text = True
@@ -154,12 +146,41 @@ class Turn:
             return None
         return await self._keep(message, reply)
 
-    async def _messages(self) -> list[dict[str, Any]]:
+    async def _reply(self) -> tuple[Reply, Message]:
+        """A reply, as it came and as it is stored.
+
+        A file that the provider refuses must not end the conversation: without what is in its files
+        a refused request is made once more, and the reply to that begins with a mark.
+        """
+        try:
+            reply = await self._model.stream(await self._request(), self._listener)
+            return reply, _to_message(reply)
+        except ModelRefused as error:
+            if not error.for_content or not received.shows_files(self._history):
+                raise
+            log.warning("%s Once more without what is in the files", error)
+        reply = await self._model.stream(await self._request(named=True), self._listener)
+        message = _to_message(reply)
+        return reply, replace(message, content=[received.REFUSED, *message.content])
+
+    async def _request(self, *, named: bool = False) -> Request:
+        return Request(
+            model=self._model_name,
+            system=self._system,
+            messages=await self._messages(named=named),
+            tools=self._schemas,
+            max_tokens=self._limits.max_tokens,
+            server_tools=self._server_tools,
+            tools_allowed=self._calls <= self._limits.calls_max,
+        )
+
+    async def _messages(self, *, named: bool) -> list[dict[str, Any]]:
         """The history as the provider takes it; a disk is read only where files are referred to."""
         messages = [message.to_api() for message in self._history]
-        if received.has_files(self._history):
-            return await asyncio.to_thread(received.resolved, messages, self._files_dir)
-        return messages
+        if not received.has_files(self._history):
+            return messages
+        how = {"sees": sees(self._model_name), "named": named}
+        return await asyncio.to_thread(received.resolved, messages, self._files_dir, **how)
 
     async def _keep(self, message: Message, reply: Reply) -> Outcome | None:
         """Commit a reply with everything that only changes the database."""

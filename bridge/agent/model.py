@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 Block = dict[str, Any]
 TRANSIENT_TYPES = {"overloaded_error", "api_error", "rate_limit_error", "timeout_error"}
 TRANSIENT_STATUS = {408, 409, 429}
+CONTENT_STATUS = {200, 400, 413, 422}  # what a request is refused with for its content
 WEB_TOOLS = ("web_search_20260318", "web_fetch_20260318")
 RETRY_AFTER_MAX_S = 3600.0  # nobody is believed who asks for more
 IDLE_TIMEOUT_S = 120.0  # a provider that says nothing for so long has gone
@@ -91,6 +92,11 @@ def server_tools(model: str, base_url: str) -> tuple[str, ...]:
     host = urlsplit(base_url).hostname or "api.anthropic.com"
     own = host == "localhost" or host.startswith("127.") or host.endswith(".anthropic.com")
     return WEB_TOOLS if own and model.startswith("claude-") else ()
+
+
+def sees(model: str) -> bool:
+    """Does it take pictures and PDF files?"""
+    return model.startswith("claude-")
 
 
 class AnthropicModel:
@@ -215,7 +221,10 @@ def _status_error(error: Any) -> ModelUnavailable | ModelRefused:
         return ModelRefused(
             f"The model provider does not accept ANTHROPIC_API_KEY ({status}): make a new key."
         )
-    return ModelRefused(f"The model provider refused the request ({kind or status}, {status}).")
+    return ModelRefused(
+        f"The model provider refused the request ({kind or status}, {status}).",
+        for_content=status in CONTENT_STATUS,
+    )
 
 
 def _retry_after(text: str | None) -> float | None:

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from bridge import conversation
 from bridge.agent.loop import Limits, Outcome, Turn
-from bridge.agent.model import Listener, Model, Reply, Request
+from bridge.agent.model import Listener, Model, Reply, Request, sees
 from bridge.agent.tool import Tool
 from bridge.clock import Clock, stamp
 from bridge.conversation import Message, without_tags
@@ -103,9 +103,7 @@ class Answer:
             await self._write(self._hand_over)
         except ModelRefused as error:
             log.error("%s", error)
-            names = ", ".join(file.name for item in self._batch for file in item.files)
-            key = "provider_refuses_file" if names else "provider_refuses"
-            await self._apologize(key, why=str(error), names=names)
+            await self._apologize("provider_refuses", why=str(error))
         except TurnLimitReached:
             await self._apologize("limit_reached")
         finally:
@@ -268,8 +266,7 @@ class Answer:
 
     def _opened(self, *, seen: bool) -> list[Message]:
         """A file that no model has `seen` is only named: it could be one that is always refused."""
-        sees = self._agent.model_name.startswith("claude-")
-        room = Room(self._shown, sees=sees) if seen else None
+        room = Room(self._shown, sees=sees(self._agent.model_name)) if seen else None
         return [opening(item, room) for item in self._batch]
 
     def _asked_for_background(self) -> bool:

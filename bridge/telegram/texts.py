@@ -101,12 +101,6 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "The model provider refuses my request. {why}",
         "De modelaanbieder weigert mijn verzoek. {why}",
     ),
-    "provider_refuses_file": (
-        "The model provider refuses my request. {why}\nPerhaps because of {names}: is it damaged, "
-        "locked with a password, or very large?",
-        "De modelaanbieder weigert mijn verzoek. {why}\nMisschien door {names}: is het beschadigd, "
-        "met een wachtwoord beveiligd, of erg groot?",
-    ),
     "restarted": (
         "⚠️ I was restarted while handling a message and it keeps failing; I set it aside.",
         "⚠️ Ik werd herstart tijdens een bericht en het blijft misgaan; ik leg het opzij.",

@@ -3,10 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
 from turns import Desk
 
 from bridge.conversation import Message
+from bridge.emulator.claude_faults import Fault
 from bridge.emulator.script import Reply, Text, Thinking
+from bridge.errors import ModelRefused
 from bridge.received import Sent, keep
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 30
@@ -46,3 +49,30 @@ async def test_a_conversation_goes_on_after_a_picture_is_gone(desk: Desk, tmp_pa
     first, answer, _ = desk.claude.requests[-1].body["messages"]
     assert "no longer kept" in first["content"][0]["text"]
     assert [block["type"] for block in answer["content"]] == ["text"]
+
+
+async def test_thoughts_before_a_refusal_go_and_those_after_it_stay(
+    desk: Desk, tmp_path: Path
+) -> None:
+    desk.says("look", Reply([Thinking("A bird."), Text("I see a bird.")]))
+    turn = {"files_dir": tmp_path, "model_name": BOUND}
+    await desk.turn(**turn).run(openings(tmp_path, "look", number=1))
+    desk.claude.order(Fault(status=413))
+
+    await desk.turn(**turn).run(openings(tmp_path, "look again", number=2))
+    await desk.turn(**turn).run(openings(tmp_path, "look once more", number=3))
+
+    assert [record.status for record in desk.claude.requests] == [200, 413, 200, 200]
+    _, before, _, after, last = desk.claude.requests[-1].body["messages"]
+    assert [block["type"] for block in before["content"]] == ["text"]
+    assert [block["type"] for block in after["content"]] == ["thinking", "text"]
+    assert [block["type"] for block in last["content"]] == ["image", "text", "text"]
+
+
+async def test_a_wrong_key_is_not_the_fault_of_a_file(desk: Desk, tmp_path: Path) -> None:
+    desk.claude.order(Fault(status=401))
+
+    with pytest.raises(ModelRefused):
+        await desk.turn(files_dir=tmp_path).run(openings(tmp_path, "look", number=1))
+
+    assert len(desk.claude.requests) == 1

@@ -282,25 +282,64 @@ async def test_sound_gets_a_sentence(
     assert bridge.asked() == []
 
 
-@pytest.mark.parametrize(
-    ("language", "words"), [("en", "because of locked.pdf"), ("nl", "door locked.pdf")]
-)
-async def test_a_file_the_provider_refuses_gets_a_sentence_and_the_chat_goes_on(
-    bridge: House,
-    chat: Person,
-    telegram: TelegramEmulator,
-    claude: ClaudeEmulator,
-    language: str,
-    words: str,
+async def test_a_file_the_provider_refuses_is_named_instead_from_then_on(
+    bridge: House, chat: Person, telegram: TelegramEmulator, claude: ClaudeEmulator
 ) -> None:
-    claude.order(ModelFault(status=400))
+    claude.order(ModelFault(times=99, match="JVBERi0xLjcK", status=400))
 
-    telegram.send_document(CHAT, "locked.pdf", PDF, caption="Read this", language=language)
+    telegram.send_document(CHAT, "locked.pdf", PDF, caption="Read this")
 
-    await chat.sees(words)
-    await bridge.settled()
+    await chat.sees("1 unseen of: locked.pdf")
+    assert "provider refused" in blocks(bridge)[0]["text"]
     assert (await chat.ask("What is 17 * 23?")).text == "That is 391."
-    assert len(bridge.asked()[-1].body["messages"]) == 1
+    refused, named, later = (record.body["messages"] for record in bridge.asked())
+    assert refused[0]["content"][0]["type"] == "document"
+    assert json.dumps(later).startswith(json.dumps(named)[:-1])
+
+
+async def test_a_chat_goes_on_when_a_file_it_has_answered_about_is_refused_later(
+    bridge: House, chat: Person, telegram: TelegramEmulator, claude: ClaudeEmulator
+) -> None:
+    telegram.send_document(CHAT, "long.pdf", PDF, caption="Read this")
+    await chat.sees("this is what reached me")
+    claude.order(ModelFault(times=99, match="JVBERi0xLjcK", status=413))
+
+    assert (await chat.ask("What is 17 * 23?")).text == "That is 391."
+
+    assert (await chat.ask("What is 2 + 2?")).text == "That is 4."
+    assert len(bridge.asked()) == 4
+    telegram.send_photo(CHAT, "a.png", PNG, caption="And this picture?")
+    await chat.sees("image (image/png")
+
+
+async def test_a_request_that_is_refused_without_its_files_too_gets_a_sentence(
+    bridge: House, chat: Person, telegram: TelegramEmulator, claude: ClaudeEmulator
+) -> None:
+    claude.order(ModelFault(times=2, status=400))
+
+    telegram.send_document(CHAT, "fine.pdf", PDF, caption="Read this")
+
+    await chat.sees("The model provider refuses my request")
+    telegram.send_document(CHAT, "fine.pdf", PDF, caption="Read this")
+    await chat.sees("document (application/pdf")
+
+
+async def test_a_model_that_cannot_see_goes_on_where_another_saw_a_file(
+    house: House, chat: Person, telegram: TelegramEmulator
+) -> None:
+    await house.start()
+    telegram.send_document(CHAT, "a.pdf", PDF, caption="Read this")
+    await chat.sees("this is what reached me")
+    await house.settled()
+    await house.stop()
+    house.set(model="deepseek-chat")
+    await house.start()
+
+    chat.say("What is 17 * 23?")
+
+    await until(lambda: len(house.asked()) == 2)
+    content = house.asked()[-1].body["messages"][0]["content"]
+    assert [block["type"] for block in content] == ["text", "text"]
 
 
 async def test_a_file_of_an_answer_that_was_stopped_is_never_shown(
