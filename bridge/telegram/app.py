@@ -97,7 +97,8 @@ class Bridge:
             clock=clock,
             files_dir=settings.files_dir,
             arrived=self._arrived,
-            tell=partial(self._later, self._commands.say),
+            end=partial(self._later, self._commands.say),
+            tell=partial(self._later, self._commands.tell),
         )
         self._inbox = Inbox(store=store, api=self._api, clock=clock, handle=self._handle)
 
@@ -214,9 +215,7 @@ class Bridge:
             self._later(self._commands.over, message.update_id)
         elif command is not None and command[0] in ("stop", "new"):
             dropped = self._attachments.drop((message.chat_id, message.thread_id))
-            for waiting in dropped:
-                self._later(self._commands.say, waiting, "stopped")
-            chat.interrupt(partial(self._interrupted, message, command[0], bool(dropped)))
+            chat.interrupt(partial(self._interrupted, message, command[0], dropped))
         elif message.attached is not None and (command is None or command[0] == "bg"):
             self._attachments.take(message)
         elif command is not None and command[0] == "schedule" and for_the_agent(command[1]):
@@ -243,11 +242,17 @@ class Bridge:
             self._chat(others[0]).receive(*others)
 
     async def _interrupted(
-        self, message: Incoming, command: str, dropped: bool, stopped: bool
+        self, message: Incoming, command: str, dropped: Incoming | None, stopped: bool
     ) -> None:
+        """`stopped`: an answer was, and has said so."""
+        if dropped is not None and not stopped:
+            await self._commands.say(dropped, "stopped")
+        elif dropped is not None:
+            for update_id in (dropped.update_id, *dropped.also):
+                await self._commands.over(update_id)
         if command == "new":
             await self._commands.handle(message)
-        elif stopped or dropped:
+        elif stopped or dropped is not None:
             await self._commands.over(message.update_id)
         else:
             await self._commands.say(message, "nothing_to_stop")

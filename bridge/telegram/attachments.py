@@ -56,7 +56,10 @@ class _NotFetched(KittError):
 
 
 class Attachments:
-    """Files on their way. `arrived` takes the messages of one request, `tell` says one sentence."""
+    """Files on their way. `arrived` takes the messages of one request.
+
+    `end` answers a message with one sentence; `tell` says one about a message that goes on.
+    """
 
     def __init__(
         self,
@@ -65,12 +68,14 @@ class Attachments:
         clock: Clock,
         files_dir: Path,
         arrived: Callable[[list[Incoming]], None],
+        end: Tell,
         tell: Tell,
     ) -> None:
         self._api = api
         self._clock = clock
         self._files_dir = files_dir
         self._arrived = arrived
+        self._end = end
         self._tell = tell
         self._groups: list[_Group] = []
 
@@ -88,14 +93,16 @@ class Attachments:
         """True when these words, sent right after a file that is on its way, belong to it."""
         return bool(self._groups) and self._join(message)
 
-    def drop(self, key: tuple[str, int]) -> list[Incoming]:
-        """Fetch nothing more for this chat; the messages that were waiting."""
+    def drop(self, key: tuple[str, int]) -> Incoming | None:
+        """Fetch nothing more for this chat; the messages that were waiting, as one to answer."""
         dropped = [group for group in self._groups if group.key == key]
         self._groups = [group for group in self._groups if group.key != key]
         for group in dropped:
             if group.task is not None:
                 group.task.cancel()
-        return [message for group in dropped for message in _joined(group.items)]
+        waiting = [item for group in dropped for item in group.items]
+        ids = tuple(item.update_id for item in waiting[1:])
+        return replace(waiting[0], also=ids) if waiting else None
 
     async def close(self) -> None:
         """Stop; what was on its way is in the inbox."""
@@ -131,7 +138,7 @@ class Attachments:
             if group in self._groups:
                 self._groups.remove(group)
             for item in _joined(group.items):
-                self._tell(item, "something_wrong")
+                self._end(item, "something_wrong")
 
     async def _until_whole(self, group: _Group) -> None:
         while group.album:
@@ -199,36 +206,33 @@ class Attachments:
     def _hand_on(
         self, items: list[Incoming], outcomes: list[Received | _NotFetched | None]
     ) -> None:
-        """One request of what came; a sentence for each file that did not."""
-        here = [
-            replace(item, files=(outcome,) if isinstance(outcome, Received) else ())
-            for item, outcome in zip(items, outcomes, strict=True)
-            if not isinstance(outcome, _NotFetched)
-        ]
-        failed = [
-            (item, outcome)
-            for item, outcome in zip(items, outcomes, strict=True)
-            if isinstance(outcome, _NotFetched)
-        ]
-        words = [item.text for item, _ in failed if item.text.strip()]
-        if here and words:  # what was asked of an album stands with one of its members
-            text = "\n".join(filter(str.strip, [*words, here[0].text]))
-            here[0] = replace(here[0], text=text)
-        if here:
-            self._arrived(_joined(here))
-        for item, error in failed:
+        """One request of what came, with the words of what did not; a sentence for such a file."""
+        fetched = list(zip(items, outcomes, strict=True))
+        any_came = any(not isinstance(outcome, _NotFetched) for _, outcome in fetched)
+        here: list[Incoming] = []
+        for item, outcome in fetched:
+            if not isinstance(outcome, _NotFetched):
+                here.append(replace(item, files=(outcome,) if outcome is not None else ()))
+                continue
+            goes_on = any_came and bool(item.text.strip())
+            here += [item] if goes_on else []
             assert item.attached is not None
             size_mb = f"{item.attached.size / 1024**2:.0f}"
             name = received.safe_name(item.attached.name)
-            self._tell(item, error.key, name=name, size_mb=size_mb)
+            (self._tell if goes_on else self._end)(item, outcome.key, name=name, size_mb=size_mb)
+        if here:
+            self._arrived(_joined(here))
 
 
 def _joined(items: list[Incoming]) -> list[Incoming]:
-    """The members of an album as one message; other messages as they are."""
+    """The members of an album as one message; other messages as they are.
+
+    What was forwarded stays by itself: it is never an instruction, nor what an instruction says.
+    """
     joined: list[Incoming] = []
     for item in items:
         before = joined[-1] if joined else None
-        if before is None or not item.album or item.album != before.album:
+        if before is None or not item.album or _bond(item) != _bond(before):
             joined.append(item)
             continue
         joined[-1] = replace(
@@ -239,6 +243,10 @@ def _joined(items: list[Incoming]) -> list[Incoming]:
             also=(*before.also, item.update_id),
         )
     return joined
+
+
+def _bond(message: Incoming) -> tuple[str, bool]:
+    return message.album, message.forwarded
 
 
 def _key(message: Incoming) -> tuple[str, int]:

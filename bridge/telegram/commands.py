@@ -121,10 +121,10 @@ class Commands:
 
         await self.queue.store.write(end)
 
-    async def tell(self, item: Incoming | Press, key: str) -> None:
-        """Say something about an update that is over already."""
-        part = compose.plain_part(say(item.language, key))
-        await self.queue.store.write(lambda tx: self._owe(tx, item, [part]))
+    async def tell(self, item: Incoming | Press, key: str, **values: object) -> None:
+        """Say something about an update, which goes on or is over already."""
+        part = compose.plain_part(say(item.language, key, **values))
+        await self.queue.store.write(lambda tx: self._owe(tx, item, [part], what="told"))
 
     async def over(self, update_id: int, *, state: str = "done") -> None:
         """The update needs nothing (more)."""
@@ -138,14 +138,14 @@ class Commands:
         ids = (item.update_id, *also)
         return all_over(tx, ids, state=state, now=stamp(self.clock.now()))
 
-    def _owe(self, tx: Tx, to: Incoming | Press, parts: list[Part]) -> None:
+    def _owe(self, tx: Tx, to: Incoming | Press, parts: list[Part], *, what: str = "reply") -> None:
         owe(
             tx,
             chat_id=to.chat_id,
             thread_id=to.thread_id,
             kind="reply",
             payload={"parts": parts},
-            dedupe_key=f"update:{to.update_id}:reply",
+            dedupe_key=f"update:{to.update_id}:{what}",
             now=stamp(self.clock.now()),
         )
 
