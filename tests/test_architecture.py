@@ -24,7 +24,17 @@ RINGS: Final[dict[str, int]] = {
     **dict.fromkeys(("__init__", "errors", "models", "settings", "clock", "timing"), 0),
     "failpoints": 0,
     **dict.fromkeys(
-        ("wake", "statements", "store", "deliveries", "conversation", "received", "record", "line"),
+        (
+            "wake",
+            "statements",
+            "store",
+            "deliveries",
+            "conversation",
+            "received",
+            "shown",
+            "record",
+            "line",
+        ),
         1,
     ),
     **dict.fromkeys(("leases", "queue"), 1),

@@ -15,7 +15,8 @@ from bridge import received
 from bridge.clock import stamp
 from bridge.conversation import Message, append
 from bridge.models import Job, JobStatus
-from bridge.received import IMAGES_MAX, SHOWN_BYTES_MAX, Received, Room, Sent, safe_name
+from bridge.received import Received, Sent, safe_name
+from bridge.shown import IMAGES_MAX, SHOWN_BYTES_MAX, Room, resolved
 from bridge.store import Store, Tx
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 30
@@ -33,14 +34,35 @@ def test_any_name_becomes_a_safe_one_and_stays_it(name: str) -> None:
     assert not set(safe) & set("<>\"'&\0")
 
 
+@given(st.text("e\u0301\u200d\u0338<=a. \u1100\u1161\u11a8\u00ad/_-\u212b", max_size=12))
+def test_a_safe_name_stays_the_same_whatever_was_removed_from_it(name: str) -> None:
+    assert safe_name(safe_name(name)) == safe_name(name)
+
+
 def test_what_is_kept_is_never_written_over(tmp_path: Path) -> None:
     first = received.keep(tmp_path / "files", SENT, PNG)
 
-    again = received.keep(tmp_path / "files", SENT, b"something else")
+    again = received.keep(tmp_path / "files", SENT, PNG)
 
     assert again == first
     assert received.read(tmp_path / "files", first) == PNG
     assert [path.name for path in (tmp_path / "files" / "7").iterdir()] == ["9-a.png"]
+
+
+def test_the_file_of_another_bot_is_neither_taken_for_this_one_nor_written_over(
+    tmp_path: Path,
+) -> None:
+    of_the_old_bot = received.keep(tmp_path, SENT, PNG)
+    assert received.find(tmp_path, SENT, size=len(PNG)) == of_the_old_bot
+    assert received.find(tmp_path, SENT, size=0) == of_the_old_bot
+
+    assert received.find(tmp_path, SENT, size=len(PNG) + 1) is None
+    file = received.keep(tmp_path, SENT, PNG + b"x")
+
+    assert received.keep(tmp_path, SENT, PNG + b"x") == file
+    assert Received.of(file.block()) == file
+    assert received.read(tmp_path, file) == PNG + b"x"
+    assert received.read(tmp_path, of_the_old_bot) == PNG
 
 
 def test_a_link_in_place_of_a_file_is_not_followed(tmp_path: Path) -> None:
@@ -114,7 +136,7 @@ def test_the_same_reference_is_the_same_bytes(tmp_path: Path) -> None:
         {"role": "user", "content": [file.block(), {"type": "text", "text": "x"}]}
     ]
 
-    first, second = (received.resolved(messages, tmp_path) for _ in range(2))
+    first, second = (resolved(messages, tmp_path) for _ in range(2))
 
     assert json.dumps(first) == json.dumps(second)
     assert [block["type"] for block in first[0]["content"]] == ["image", "text", "text"]
@@ -146,6 +168,28 @@ async def test_only_files_of_this_conversation_are_found_by_their_name(
 
 
 @pytest.mark.parametrize(
+    ("name", "text", "stands"),
+    [
+        ("e", "Read everything, e too", False),
+        ("a.txt", "Read a.txt.", True),
+        ("a.txt", "Read data.txt", False),
+        ("a.txt", "Read “1-a.txt”", True),
+        ("plan", "Read the plan", True),
+        ("plan", "Read the planning", False),
+    ],
+)
+async def test_a_file_is_named_by_a_word_and_not_by_a_part_of_one(
+    store: Store, clock: FakeClock, name: str, text: str, stands: bool
+) -> None:
+    def find(tx: Tx) -> list[Received]:
+        message = Message(role="user", content=[replace(SENT, name=name).described(PNG).block()])
+        append(tx, "chat:7:0", message, now=stamp(clock.now()))
+        return received.named_in(tx, "chat:7:0", text)
+
+    assert bool(await store.write(find)) is stands
+
+
+@pytest.mark.parametrize(
     "data", [None, "", "{", "[]", "7", '{"kitt_files": 7}', '{"kitt_files": [7, {}]}']
 )
 def test_data_of_other_jobs_names_no_files(data: str | None) -> None:
@@ -171,3 +215,35 @@ def test_old_files_go_and_their_empty_folder_with_them(tmp_path: Path) -> None:
     received.remove_old(tmp_path, 2_000)
 
     assert sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*")) == ["8", "8/10-a.png"]
+
+
+def test_a_folder_among_old_files_keeps_none_of_them(tmp_path: Path) -> None:
+    for number in range(5):
+        received.keep(tmp_path, replace(SENT, message_id=number), PNG)
+        (tmp_path / "7" / f"{number}").mkdir()
+    for path in (tmp_path / "7").iterdir():
+        os.utime(path, (1_000, 1_000))
+
+    received.remove_old(tmp_path, 2_000)
+
+    assert not [path for path in (tmp_path / "7").iterdir() if path.is_file()]
+
+
+def test_a_file_is_kept_though_its_empty_folder_is_removed_at_that_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = Path.mkdir
+    lost: list[Path] = []
+
+    def make_and_lose(path: Path, mode: int = 0o777, **how: bool) -> None:
+        make(path, mode, **how)
+        if path.name == "7" and not lost:
+            path.rmdir()
+            lost.append(path)
+
+    monkeypatch.setattr(Path, "mkdir", make_and_lose)
+
+    file = received.keep(tmp_path, SENT, PNG)
+
+    assert lost
+    assert received.read(tmp_path, file) == PNG

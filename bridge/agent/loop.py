@@ -15,7 +15,7 @@ from pathlib import Path
 from sqlite3 import Row
 from typing import Any, Final
 
-from bridge import failpoints, received
+from bridge import failpoints, shown
 from bridge.agent.model import Block, Listener, Model, Reply, Request, sees
 from bridge.agent.tool import Tool, ToolFailed, result_block
 from bridge.clock import Clock, stamp
@@ -156,12 +156,12 @@ class Turn:
             reply = await self._model.stream(await self._request(), self._listener)
             return reply, _to_message(reply)
         except ModelRefused as error:
-            if not error.for_content or not received.shows_files(self._history):
+            if not error.for_content or not shown.shows_files(self._history):
                 raise
             log.warning("%s Once more without what is in the files", error)
         reply = await self._model.stream(await self._request(named=True), self._listener)
         message = _to_message(reply)
-        return reply, replace(message, content=[received.REFUSED, *message.content])
+        return reply, replace(message, content=[shown.REFUSED, *message.content])
 
     async def _request(self, *, named: bool = False) -> Request:
         return Request(
@@ -177,10 +177,10 @@ class Turn:
     async def _messages(self, *, named: bool) -> list[dict[str, Any]]:
         """The history as the provider takes it; a disk is read only where files are referred to."""
         messages = [message.to_api() for message in self._history]
-        if not received.has_files(self._history):
+        if not shown.has_files(self._history):
             return messages
         how = {"sees": sees(self._model_name), "named": named}
-        return await asyncio.to_thread(received.resolved, messages, self._files_dir, **how)
+        return await asyncio.to_thread(shown.resolved, messages, self._files_dir, **how)
 
     async def _keep(self, message: Message, reply: Reply) -> Outcome | None:
         """Commit a reply with everything that only changes the database."""

@@ -24,7 +24,7 @@ from bridge.errors import ModelRefused, ModelUnavailable, TurnLimitReached
 from bridge.models import Job, short
 from bridge.proposals import Proposal
 from bridge.queue import Queue
-from bridge.received import Room
+from bridge.shown import Room
 from bridge.store import Tx
 from bridge.telegram import compose
 from bridge.telegram.compose import Part

@@ -172,7 +172,7 @@ class Attachments:
             name=attached.name,
             media_type=attached.media_type,
         )
-        known = await asyncio.to_thread(received.find, self._files_dir, sent)
+        known = await asyncio.to_thread(received.find, self._files_dir, sent, size=attached.size)
         if known is not None:
             return known
         data = await self._download(attached)

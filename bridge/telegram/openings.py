@@ -11,7 +11,7 @@ from typing import Any, Final
 from bridge import conversation
 from bridge.conversation import Message, without_tags
 from bridge.models import Job, short
-from bridge.received import Room
+from bridge.shown import Room
 from bridge.store import Tx
 from bridge.telegram.gate import Incoming
 

@@ -12,6 +12,7 @@ from bridge.agent.tool import ToolFailed
 from bridge.conversation import Block, Message
 from bridge.models import Job
 from bridge.received import Received
+from bridge.shown import Room
 from bridge.tools.workspace import Workspace
 
 FOLDER: Final = "input"
@@ -30,7 +31,7 @@ async def opening_of(
     if files:
         lines = await asyncio.to_thread(_put, files, workspace, files_dir)
         text = "\n".join([f"{text}\n\nFiles from the user, in your folder:", *lines])
-        room = received.Room(sees=sees)
+        room = Room(sees=sees)
         shown = [room.block(file) for file in files if file.kind in ("image", "document")]
         content = [block for block in shown if block["kind"] != "other"]
     return Message(role="user", content=[*content, {"type": "text", "text": text}], source=source)
@@ -38,9 +39,11 @@ async def opening_of(
 
 def _put(files: list[Received], workspace: Workspace, files_dir: Path) -> list[str]:
     """Copy what is not there yet; one line about each file."""
-    lines, taken = [], set()
+    lines: list[str] = []
+    taken: set[str] = set()
     for file in files:
-        name = file.name if file.name not in taken else file.file
+        names = (file.name, file.file, *(f"{n}-{file.file}" for n in range(len(files))))
+        name = next(name for name in names if name not in taken)
         taken.add(name)
         path = f"{FOLDER}/{name}"
         state = _put_one(file, path, workspace, files_dir)

@@ -135,8 +135,6 @@ def start_job(
 
     It may read the files of the person's message, and earlier ones that its prompt names.
     """
-    chat = chat_conversation(origin.chat_id, origin.thread_id)
-    files = [*origin.files, *received.named_in(tx, chat, prompt)]
     new = NewJob(
         chat_id=origin.chat_id,
         thread_id=origin.thread_id,
@@ -148,11 +146,16 @@ def start_job(
         kind=kind,
         priority=priority,
         source=f"{origin.source}:{ordinal}",
-        data=received.job_data(files),
+        data=received.job_data(_files(tx, origin, prompt)),
     )
     job = queue.insert(tx, new)
     failpoints.hit("after_enqueue")
     return job
+
+
+def _files(tx: Tx, origin: Origin, prompt: str) -> list[Received]:
+    chat = chat_conversation(origin.chat_id, origin.thread_id)
+    return [*origin.files, *received.named_in(tx, chat, prompt)]
 
 
 def active_jobs(tx: Tx, chat_id: str) -> list[Job]:
@@ -166,8 +169,11 @@ def _start(queue: Queue, origin: Origin) -> Callable[[Tx, Input], str]:
 
     def start(tx: Tx, given: Input) -> str:
         prompt = str(given["instructions"])
+        files = {file.file for file in _files(tx, origin, prompt)}
         for job in active_jobs(tx, origin.chat_id):
-            if _same(job.prompt, prompt) and not (job.source or "").startswith(f"{origin.source}:"):
+            has_them = files <= {file.file for file in received.files_of_job(job)}
+            same = has_them and _same(job.prompt, prompt)
+            if same and not (job.source or "").startswith(f"{origin.source}:"):
                 raise ToolFailed(f"Already {job.status} as job {job.id}; not started again.")
         try:
             job = start_job(

@@ -6,7 +6,7 @@ from fakes import FakeClock
 from bridge import conversation
 from bridge.clock import stamp
 from bridge.conversation import Message
-from bridge.received import Room
+from bridge.shown import Room
 from bridge.store import Store, Tx
 from bridge.telegram.gate import Incoming
 from bridge.telegram.openings import (

@@ -91,6 +91,18 @@ async def test_two_files_of_one_name_are_both_there(tmp_path: Path) -> None:
     assert names == ["10-a.csv", "a.csv"]
 
 
+async def test_a_name_made_for_one_file_is_not_that_of_another(tmp_path: Path) -> None:
+    files = [
+        kept(tmp_path / "files", name, name.encode() + bytes([number]), number=number)
+        for number, name in ((8, "10-a.csv"), (9, "a.csv"), (10, "a.csv"))
+    ]
+
+    await opened(tmp_path, job(*files))
+
+    there = [path.read_bytes() for path in (tmp_path / "jobs" / "1" / "input").iterdir()]
+    assert len(there) == len(set(there)) == 3
+
+
 async def test_a_second_attempt_leaves_what_the_first_has_made_of_it(tmp_path: Path) -> None:
     of = job(kept(tmp_path / "files", "a.csv", CSV))
     await opened(tmp_path, of)

@@ -9,6 +9,7 @@ from fakes import a_job, claimed, shell
 from bridge.agent.tool import Tool, ToolFailed
 from bridge.models import PROMPT_CHARS_MAX, Artifact, Job, JobStatus
 from bridge.queue import Queue
+from bridge.received import Received, Sent
 from bridge.tools.jobs import RESULT_CHARS_MAX, Origin, job_tools
 
 TASK: dict[str, Any] = {
@@ -305,3 +306,27 @@ async def test_answer_to_a_job_that_asks_nothing_goes_back_to_the_model(queue: Q
         await call(queue, "answer_job", job_id=job.id, answer="The left one")
 
     assert await queue.get(job.id) == job
+
+
+async def test_the_same_words_about_another_file_are_another_job(queue: Queue) -> None:
+    def turn(update: int, *files: Received) -> dict[str, Tool]:
+        origin = Origin(
+            chat_id="7",
+            thread_id=3,
+            user_id="70",
+            message_id=update,
+            source=f"update:{update}",
+            files=files,
+        )
+        return {tool.name: tool for tool in job_tools(queue, origin)}
+
+    one, other = (
+        Sent(chat_id="7", message_id=number, name="a.csv", media_type="").described(b"a;b")
+        for number in (1, 2)
+    )
+    await call(queue, "start_background_job", turn(1, one), **TASK)
+    await call(queue, "start_background_job", turn(2, other), **TASK)
+
+    for files in ((), (one,), (other,)):
+        with pytest.raises(ToolFailed, match="Already pending as job"):
+            await call(queue, "start_background_job", turn(3, *files), **TASK)
