@@ -158,8 +158,8 @@ class Outbox:
         doubtful = state.doubtful and part["do"] != "edit"
         if doubtful and state.copies >= COPIES_MAX:
             log.warning("Delivery %d waits until its person writes again", delivery.id)
-            await self._over(delivery.id, "held", "sent several times without an answer")
             self.held.add(delivery.chat_id)
+            await self._over(delivery.id, "held", "sent several times without an answer")
             return True
         overdraw = delivery.kind == "reply" and delivery.sent_parts == 0
         await self._budget.take(delivery.chat_id, overdraw=overdraw)
@@ -346,8 +346,8 @@ class Outbox:
             )
         elif error.reason == "blocked":
             log.info("Chat %s has blocked the bot; what is owed to it waits", delivery.chat_id)
+            self.held.add(delivery.chat_id)  # first: its person may write at once
             await self._store.write(lambda tx: tx.run("hold_lane", chat_id=delivery.chat_id))
-            self.held.add(delivery.chat_id)
             return True
         else:
             log.warning("Delivery %d is refused: %s", delivery.id, error)
