@@ -248,7 +248,6 @@ async def test_a_worker_that_has_grown_too_large_is_renewed_without_a_failure(
     check(kitt)
 
 
-@pytest.mark.timeout(120)
 async def test_a_worker_that_hangs_is_replaced_and_its_owner_is_told(impatient: Impatient) -> None:
     kitt = impatient
     await a_held_job(kitt)
@@ -258,8 +257,7 @@ async def test_a_worker_that_hangs_is_replaced_and_its_owner_is_told(impatient: 
     await another(kitt, "kitt-worker-1", pid, 15)
     await kitt.asked(WROTE, times=2)
 
-    # Whoever keeps house tells it: at once, or when a chore that failed is tried again.
-    await kitt.said(1, "⚠️ worker-1 stood still for 3 s and was replaced", timeout_s=80)
+    await kitt.said(1, "⚠️ worker-1 stood still for 3 s and was replaced")
     await kitt.said(1, "There are 42 pelicans.")
     await kitt.settled()
     assert facts(kitt) == [("done", 2, 1)]
