@@ -18,7 +18,6 @@ from bridge.models import clean_text, short
 from bridge.store import Tx
 
 Role = Literal["owner", "stranger"]
-Language = Literal["nl", "en"]
 
 CLAIM_BYTES: Final = 16  # 128 bits: 22 characters in a link, beyond guessing
 CLAIM_LIFE: Final = timedelta(minutes=10)
@@ -42,7 +41,7 @@ def owners(tx: Tx, settings_owners: AbstractSet[int]) -> frozenset[int]:
     return frozenset(settings_owners) | {int(user_id) for user_id in ids if user_id.isdecimal()}
 
 
-def remember(tx: Tx, user_id: int, name: str, language: Language) -> None:
+def remember(tx: Tx, user_id: int, name: str, language: str) -> None:
     """Keep the name and language of someone. What they may do stays as it is."""
     tx.run("remember_user", user_id=str(user_id), name=_one_line(name), language=language)
 
@@ -63,7 +62,7 @@ def new_claim(tx: Tx, now: datetime) -> str:
     return code
 
 
-def claim(tx: Tx, code: str, user_id: int, name: str, language: Language, now: datetime) -> bool:
+def claim(tx: Tx, code: str, user_id: int, name: str, language: str, now: datetime) -> bool:
     """True when the code was right: this person is an owner from now on and the code has ended.
 
     A wrong code costs one of five tries, whoever sent it; then the code ends too. Commit in both
@@ -81,9 +80,7 @@ def claim(tx: Tx, code: str, user_id: int, name: str, language: Language, now: d
     return True
 
 
-def stranger_may_be_answered(
-    tx: Tx, user_id: int, name: str, language: Language, now: datetime
-) -> bool:
+def stranger_may_be_answered(tx: Tx, user_id: int, name: str, language: str, now: datetime) -> bool:
     """Whether to answer a stranger now: at most once in 24 hours, so nobody makes the bot chatter.
 
     True counts as answered: it is remembered in this transaction.
@@ -100,11 +97,6 @@ def stranger_may_be_answered(
         now=stamp(now),
     )
     return True
-
-
-def language_of(code: str | None) -> Language:
-    """The language of a Telegram `language_code` (`nl`, `nl-BE`, `en`, none): Dutch or English."""
-    return "nl" if (code or "").lower().replace("_", "-").split("-")[0] == "nl" else "en"
 
 
 def _hash(code: str) -> str:

@@ -39,7 +39,7 @@ RINGS: Final[dict[str, int]] = {
     ),
     **dict.fromkeys(("leases", "queue"), 1),
     **dict.fromkeys(("people", "profile", "logs", "breaker", "alerts", "schedules"), 1),
-    "proposals": 1,
+    **dict.fromkeys(("proposals", "preferences"), 1),
     **dict.fromkeys(("alert_box", "migrate", "store_errors", "database_file", "retention"), 1),
     **dict.fromkeys(("agent", "tools"), 2),
     **dict.fromkeys(("telegram", "worker", "scheduler", "web", "keeper"), 3),

@@ -13,6 +13,7 @@ from bridge.models import clean_text
 from bridge.received import Received
 from bridge.store import Tx
 from bridge.telegram.attached import Attached, attached_to, is_sound
+from bridge.telegram.texts import language_of
 
 QUOTE_CHARS_MAX: Final = 1_000
 
@@ -74,7 +75,7 @@ def read(update: Update) -> Incoming | Press | None:
         "chat_id": str(chat.id),
         "user_id": str(user.id),
         "name": clean_text(user.full_name or "")[:100],
-        "language": "nl" if (user.language_code or "").startswith("nl") else "en",
+        "language": language_of(user.language_code),
     }
     query = update.callback_query
     if query is not None:

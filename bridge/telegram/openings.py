@@ -14,25 +14,12 @@ from bridge.models import Job, short
 from bridge.shown import Room
 from bridge.store import Tx
 from bridge.telegram.gate import Incoming
+from bridge.telegram.texts import patterns
 
 CONTEXT_MESSAGES: Final = 6
-ASKS_FOR_BACKGROUND: Final = re.compile(
-    r"\b(?:op|in) de achtergrond\b|\bin the background\b"
-    r"|\blaat (?:me |mij )?(?:het )?weten (?:als|wanneer)\b.{0,40}\bklaar\b"
-    r"|\blet me know when\b.{0,40}\b(?:done|ready|finished)\b",
-    re.IGNORECASE,
-)
-ASKS_ABOUT_JOBS: Final = re.compile(
-    r"^\W*(?:what|which|how|is|are|wat|welke|hoe|loopt|draait)\b.{0,40}"
-    r"\b(?:runs?|running|going on|jobs?|loopt|lopen|draait|draaien|bezig|taken)\b",
-    re.IGNORECASE,
-)
-PROMISES: Final = re.compile(
-    r"\bI(?:'ll| will)\b.{0,80}\b(?:in the background|get back to you|let you know)\b"
-    r"|\bik (?:ga|zal|zoek|kom)\b.{0,80}\b(?:op de achtergrond|laat het je weten|kom (?:ik )?"
-    r"(?:er )?(?:bij je )?(?:op )?terug)\b",
-    re.IGNORECASE | re.DOTALL,
-)
+ASKS_FOR_BACKGROUND: Final = re.compile(patterns("asks_for_background"), re.IGNORECASE)
+ASKS_ABOUT_JOBS: Final = re.compile(patterns("asks_about_jobs"), re.IGNORECASE)
+PROMISES: Final = re.compile(patterns("promises"), re.IGNORECASE | re.DOTALL)
 DIRECTIVE: Final = (
     "<kitt-directive>The user asked for a background job: call start_background_job, or "
     "propose_schedule when it must recur.</kitt-directive>"

@@ -22,7 +22,6 @@ from bridge.telegram.compose import Part, plain_part
 from bridge.telegram.gate import Incoming, Press
 from bridge.telegram.texts import say
 
-VERBS = frozenset({"sl", "sd", "sn", "sp", "su", "sr", "sx", "ps", "pd"})
 TOAST_CHARS_MAX = 190  # Telegram shows 200
 Done = tuple[str, list[Part]]  # the short text for who pressed, and what the chat is owed
 
@@ -34,8 +33,11 @@ class ScheduleCommands:
     queue: Queue
     signer: Signer
     clock: Clock
+    names = ("schedule",)
+    read_only = ("schedule",)
+    verbs = ("sl", "sd", "sn", "sp", "su", "sr", "sx", "ps", "pd")
 
-    def command(self, tx: Tx, message: Incoming, argument: str) -> list[Part]:
+    def command(self, tx: Tx, message: Incoming, _name: str, argument: str) -> list[Part]:
         """`/schedule` and `/schedule 3`; anything else behind it is for the agent."""
         number = number_of(argument)
         if number is None:

@@ -15,8 +15,7 @@ from bridge.telegram import compose
 from bridge.telegram.api import Buttons
 from bridge.telegram.buttons import Signer
 from bridge.telegram.compose import Part
-from bridge.telegram.schedule_texts import DAYS, MONTHS
-from bridge.telegram.texts import LANGUAGES, say
+from bridge.telegram.texts import names, say
 
 PAGE: Final = 8  # schedules of one message, with a row of buttons each
 UNITS: Final = (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
@@ -50,16 +49,16 @@ def when(new: NewSchedule, language: str) -> str:
         if time and day == "*" and numbers == [0, 1, 2, 3, 4]:
             return say(language, "when_weekdays", time=time)
         if time and day == "*" and numbers:
-            names = ", ".join(_names(DAYS, language)[number] for number in numbers)
-            return say(language, "when_days", days=names, time=time)
+            chosen = ", ".join(names(language, "days")[number] for number in numbers)
+            return say(language, "when_days", days=chosen, time=time)
     return say(language, "when_cron", cron=short(cron, 60))
 
 
 def time_text(time: datetime, language: str, *, now: datetime) -> str:
     """`Mon 30 Nov 07:30`; with the year when it is another one."""
-    month = _names(MONTHS, language)[time.month - 1]
+    month = names(language, "months")[time.month - 1]
     year = f" {time.year}" if time.year != now.year else ""
-    day = _names(DAYS, language)[time.weekday()]
+    day = names(language, "days")[time.weekday()]
     return f"{day} {time.day} {month}{year} {time:%H:%M}"
 
 
@@ -231,7 +230,3 @@ def _days(text: str) -> list[int]:
 def _begin(text: str) -> str:
     """As the beginning of a line; `capitalize` would change the rest too."""
     return text[:1].upper() + text[1:]
-
-
-def _names(names: tuple[tuple[str, ...], ...], language: str) -> tuple[str, ...]:
-    return names[LANGUAGES.index(language) if language in LANGUAGES else 0]

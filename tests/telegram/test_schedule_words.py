@@ -9,9 +9,8 @@ from fakes import START
 
 from bridge.schedules import NewSchedule, Schedule
 from bridge.telegram.buttons import Signer
-from bridge.telegram.schedule_texts import DAYS, MONTHS
 from bridge.telegram.schedule_words import PAGE, list_part, one_part, time_text, when
-from bridge.telegram.texts import LANGUAGES
+from bridge.telegram.texts import LANGUAGES, names
 
 SIGNER = Signer("123456789:" + "A" * 35)
 ONE = Schedule(
@@ -62,8 +61,8 @@ def test_a_time_has_its_year_only_when_it_is_another_one() -> None:
 
 
 def test_every_language_names_all_days_and_months() -> None:
-    assert [len(names) for names in DAYS] == [7] * len(LANGUAGES)
-    assert [len(names) for names in MONTHS] == [12] * len(LANGUAGES)
+    assert [len(names(language, "days")) for language in LANGUAGES] == [7] * len(LANGUAGES)
+    assert [len(names(language, "months")) for language in LANGUAGES] == [12] * len(LANGUAGES)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -1,4 +1,4 @@
-"""Every text a person sees exists in both languages and takes the same values."""
+"""Every text a person sees exists in every language and takes the same values."""
 
 import re
 import string
@@ -8,30 +8,44 @@ import pytest
 
 import bridge.telegram
 from bridge.models import JobStatus
-from bridge.telegram.commands import MENU
-from bridge.telegram.texts import LANGUAGES, TEXTS, cause, say
+from bridge.telegram.menu import MENU
+from bridge.telegram.texts import LANGUAGES, cause, language_of, say, texts
 
 FOLDER = Path(next(iter(bridge.telegram.__path__)))
-SOURCE = "".join(
-    path.read_text() for path in FOLDER.glob("*.py") if not path.stem.endswith("texts")
-)
+SOURCE = "".join(path.read_text() for path in FOLDER.glob("*.py"))
+OTHERS = [language for language in LANGUAGES if language != "en"]
+KEYS = [key for key, value in texts("en").items() if isinstance(value, str)]
 
 
 def fields(text: str) -> set[str | None]:
     return {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
 
 
-@pytest.mark.parametrize("key", TEXTS)
-def test_a_text_is_complete_in_every_language(key: str) -> None:
-    assert len(TEXTS[key]) == len(LANGUAGES)
-    assert all(text.strip() for text in TEXTS[key])
+def test_dutch_is_one_of_the_languages() -> None:
+    assert LANGUAGES[0] == "en"
+    assert "nl" in LANGUAGES
 
 
-@pytest.mark.parametrize("key", TEXTS)
-def test_a_text_takes_the_same_values_in_every_language(key: str) -> None:
-    english, dutch = TEXTS[key]
+@pytest.mark.parametrize("language", OTHERS)
+def test_a_language_has_exactly_the_keys_of_english(language: str) -> None:
+    assert texts(language).keys() ^ texts("en").keys() == set()
 
-    assert fields(english) == fields(dutch)
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_text_is_empty(language: str) -> None:
+    assert [key for key in KEYS if not texts(language)[key].strip()] == []
+
+
+@pytest.mark.parametrize("language", OTHERS)
+@pytest.mark.parametrize("key", KEYS)
+def test_a_text_takes_the_same_values_in_every_language(key: str, language: str) -> None:
+    assert fields(texts(language)[key]) == fields(texts("en")[key])
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_patterns_of_a_language_are_regular_expressions(language: str) -> None:
+    for what in ("asks_for_background", "asks_about_jobs", "promises"):
+        assert [re.compile(pattern) for pattern in texts(language)[what]]
 
 
 @pytest.mark.parametrize("name", MENU)
@@ -58,7 +72,7 @@ def test_every_status_has_a_word(status: JobStatus) -> None:
 def test_every_text_the_code_asks_for_exists() -> None:
     asked = set(re.findall(r'say\(\s*[\w.]+,\s*"(\w+)"', SOURCE))
 
-    assert asked - TEXTS.keys() == set()
+    assert asked - texts("en").keys() == set()
     assert len(asked) > 20
 
 
@@ -66,11 +80,21 @@ def test_no_text_is_left_over() -> None:
     patterns = ("command_", "status_", "card_", "cause_", "alert_", "unit_", "when_one_")
     unused = [
         key
-        for key in TEXTS
+        for key in KEYS
         if not key.startswith(patterns) and not re.search(rf"[\"']{key}[\"']", SOURCE)
     ]
 
-    assert unused == []
+    assert unused == ["language_name"]
+
+
+@pytest.mark.parametrize(("code", "language"), [("nl", "nl"), ("nl-BE", "nl"), ("NL_be", "nl")])
+def test_a_language_is_known_by_its_first_part(code: str, language: str) -> None:
+    assert language_of(code) == language
+
+
+@pytest.mark.parametrize("code", ["en", "en-GB", "de", "", None, "nederlands", "../nl"])
+def test_whoever_speaks_none_of_ours_is_spoken_to_in_english(code: str | None) -> None:
+    assert language_of(code) == "en"
 
 
 def test_an_unknown_language_is_english() -> None:

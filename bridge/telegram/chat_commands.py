@@ -1,0 +1,60 @@
+"""`/start`, `/help`, `/new`, `/status`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bridge import conversation
+from bridge.models import JobStatus
+from bridge.store import Tx
+from bridge.telegram import compose
+from bridge.telegram.compose import Part
+from bridge.telegram.gate import Incoming, Press
+from bridge.telegram.texts import say
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatCommands:
+    """Carries out what concerns the conversation itself."""
+
+    model_name: str
+    names = ("start", "help", "new", "status")
+    read_only = ("help", "status")
+    verbs = ()
+
+    def command(self, tx: Tx, message: Incoming, name: str, argument: str) -> list[Part]:
+        """Carry out one of `names`."""
+        actions: dict[str, Callable[[Tx, Incoming, str], list[Part]]] = {
+            "start": self._start,
+            "help": lambda _tx, m, _a: [compose.plain_part(say(m.language, "help"))],
+            "new": self._new,
+            "status": self._status,
+        }
+        return actions[name](tx, message, argument)
+
+    def press(self, tx: Tx, press: Press, verb: str, number: int) -> tuple[str, list[Part]]:
+        """There are no buttons here."""
+        raise NotImplementedError(verb)
+
+    def _start(self, _tx: Tx, message: Incoming, _argument: str) -> list[Part]:
+        return [compose.plain_part(say(message.language, "welcome", name=message.name))]
+
+    def _new(self, tx: Tx, message: Incoming, _argument: str) -> list[Part]:
+        name = conversation.chat_conversation(message.chat_id, message.thread_id)
+        tx.run("forget_conversation", conversation=name)
+        return [compose.plain_part(say(message.language, "new_conversation"))]
+
+    def _status(self, tx: Tx, message: Incoming, _argument: str) -> list[Part]:
+        text = say(
+            message.language,
+            "status_report",
+            **counts_of(tx, message.chat_id),
+            owed=tx.value("count_owed", chat_id=message.chat_id),
+            model=self.model_name,
+        )
+        return [compose.plain_part(text)]
+
+
+def counts_of(tx: Tx, chat_id: str) -> dict[str, int]:
+    """How many jobs of a chat have each status."""
+    found = {row["status"]: row["jobs"] for row in tx.all("count_of_chat", chat_id=chat_id)}
+    return {str(status): found.get(status, 0) for status in JobStatus}

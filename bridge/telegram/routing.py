@@ -1,0 +1,143 @@
+"""Where an update goes: to a chat, a command, a button, or nowhere.
+
+Nothing here waits: an update is handed on in microseconds, so that one slow chat never delays
+another.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+from telegram import Update
+
+from bridge.clock import Clock
+from bridge.models import PROMPT_CHARS_MAX
+from bridge.telegram import gate
+from bridge.telegram.admission import Admission
+from bridge.telegram.answer import Answer
+from bridge.telegram.api import Api
+from bridge.telegram.attachments import Attachments
+from bridge.telegram.buttons import Signer
+from bridge.telegram.chat import Chat
+from bridge.telegram.commands import Commands
+from bridge.telegram.errands import Errands
+from bridge.telegram.gate import Incoming, Press
+from bridge.telegram.outbox import Outbox
+from bridge.telegram.schedule_commands import for_the_agent
+from bridge.telegram.texts import say
+
+
+class Routing:
+    """Hands every update on, and keeps the chats. `answer` makes the answer to some messages."""
+
+    def __init__(
+        self,
+        *,
+        answer: Callable[[list[Incoming]], Answer],
+        admission: Admission,
+        commands: Commands,
+        attachments: Attachments,
+        errands: Errands,
+        outbox: Outbox,
+        api: Api,
+        signer: Signer,
+        clock: Clock,
+    ) -> None:
+        self._answer = answer
+        self._admission = admission
+        self._commands = commands
+        self._attachments = attachments
+        self._errands = errands
+        self._outbox = outbox
+        self._api = api
+        self._signer = signer
+        self._clock = clock
+        self._chats: dict[tuple[str, int], Chat] = {}
+
+    def handle(self, update: Update) -> None:
+        """Hand an update on; never waits, never raises."""
+        item = gate.read(update)
+        if item is None:
+            self._errands.run(self._commands.over, update.update_id, state="refused")
+        elif not self._admission.admits(item):
+            self._errands.run(self._admission.stranger, item)
+        else:
+            self._admission.meet(item)
+            if isinstance(item, Press):
+                self._errands.run(self._press, item)
+            else:
+                self._message(item)
+
+    def _message(self, message: Incoming) -> None:
+        chat = self._chat(message)
+        command = message.command
+        if message.edited:
+            self._errands.run(self._commands.over, message.update_id)
+        elif command is not None and command[0] in ("stop", "new"):
+            dropped = self._attachments.drop((message.chat_id, message.thread_id))
+            chat.interrupt(partial(self._interrupted, message, command[0], dropped))
+        elif message.attached is not None and (command is None or command[0] == "bg"):
+            self._attachments.take(message)
+        elif command is not None and command[0] == "schedule" and for_the_agent(command[1]):
+            chat.receive(replace(message, text=command[1]))
+        elif command is not None:
+            self._errands.run(self._commands.handle, message)
+        elif message.is_sound:
+            self._errands.run(self._commands.say, message, "not_heard")
+        elif not message.text.strip():
+            self._errands.run(self._commands.say, message, "not_this_kind")
+        elif len(message.text) > PROMPT_CHARS_MAX:
+            chars = len(message.text)
+            self._errands.run(
+                self._commands.say, message, "too_long", chars=chars, chars_max=PROMPT_CHARS_MAX
+            )
+        elif not self._attachments.takes_words(message):
+            chat.receive(message)
+
+    def arrived(self, messages: list[Incoming]) -> None:
+        """A request with files, which are here now."""
+        for message in (m for m in messages if m.command is not None):
+            self._errands.run(self._commands.handle, message)
+        if others := [m for m in messages if m.command is None]:
+            self._chat(others[0]).receive(*others)
+
+    async def _interrupted(
+        self, message: Incoming, command: str, dropped: Incoming | None, stopped: bool
+    ) -> None:
+        """`stopped`: an answer was, and has said so."""
+        if dropped is not None and not stopped:
+            await self._commands.say(dropped, "stopped")
+        elif dropped is not None:
+            for update_id in (dropped.update_id, *dropped.also):
+                await self._commands.over(update_id)
+        if command == "new":
+            await self._commands.handle(message)
+        elif stopped or dropped is not None:
+            await self._commands.over(message.update_id)
+        else:
+            await self._commands.say(message, "nothing_to_stop")
+
+    async def _press(self, press: Press) -> None:
+        """A button: check it, act, answer. Unknown data is never anyone's message."""
+        known = self._signer.read(press.data, press.chat_id)
+        if known is None:
+            await self._commands.over(press.update_id, state="refused")
+            text, alert = say(press.language, "not_for_you"), True
+        elif known[0] == "ts":
+            self._chat(press).interrupt(lambda _stopped: self._commands.over(press.update_id))
+            text, alert = "", False
+        else:
+            text, alert = await self._commands.press(press, *known), False
+        await self._api.answer_callback(press.callback_id, text, alert=alert)
+
+    async def drain(self, timeout_s: float) -> None:
+        """Give every running answer some seconds."""
+        await asyncio.gather(*(chat.drain(timeout_s) for chat in self._chats.values()))
+
+    def _chat(self, item: Incoming | Press) -> Chat:
+        key = (item.chat_id, item.thread_id)
+        if key not in self._chats:
+            owed = partial(self._outbox.owed, item.chat_id)
+            self._chats[key] = Chat(self._answer, owed=owed, clock=self._clock)
+        return self._chats[key]
