@@ -7,6 +7,7 @@ choices are also those of their chat.
 import re
 from dataclasses import dataclass, fields, replace
 from typing import Final, Literal
+from zoneinfo import ZoneInfo
 
 from bridge.errors import KittError, ScheduleRefused
 from bridge.store import Tx
@@ -57,6 +58,11 @@ def preferences_of(tx: Tx, whose: str) -> Preferences:
         except PreferenceRefused:
             continue
     return found
+
+
+def zone_for(tx: Tx, whose: str, otherwise: str = "") -> ZoneInfo:
+    """The time zone a person or a group lives in; `otherwise` is KITT_ZONE, without it UTC."""
+    return zone_named(preferences_of(tx, whose).zone or otherwise or "UTC")
 
 
 def choose(tx: Tx, whose: str, name: str, value: str) -> None:

@@ -10,3 +10,12 @@ ON CONFLICT (whose, name) DO UPDATE SET value = excluded.value
 -- name: drop_preference
 -- Back to the default.
 DELETE FROM preferences WHERE whose = :whose AND name = :name
+
+-- name: all_preferences
+-- Whoever has chosen something; read once, at the start.
+SELECT DISTINCT whose FROM preferences
+
+-- name: language_of_chat
+-- What was chosen for a chat, or the language of its one person's Telegram.
+SELECT coalesce((SELECT value FROM preferences WHERE whose = :chat_id AND name = 'language'),
+                (SELECT language FROM users WHERE user_id = :chat_id), 'en')

@@ -27,6 +27,7 @@ from bridge.queue import Queue
 from bridge.shown import Room
 from bridge.store import Tx
 from bridge.telegram import compose
+from bridge.telegram.chosen import Chosen
 from bridge.telegram.compose import Part
 from bridge.telegram.gate import Incoming
 from bridge.telegram.inbox import all_over
@@ -66,7 +67,7 @@ class Agent:
     prompt: str
     files_dir: Path
     schedules: ScheduleCommands
-    zone: str = ""  # of its people, when it is set
+    chosen: Chosen
 
 
 class Answer:
@@ -307,7 +308,8 @@ class Answer:
 
     def _tools(self) -> list[Tool]:
         agent, origin = self._agent, self._origin()
-        proposing = schedule_tools(agent.clock, origin, zone=agent.zone, show=self._propose)
+        zone = agent.chosen.zone(self._last)
+        proposing = schedule_tools(agent.clock, origin, zone=zone, show=self._propose)
         return [*job_tools(agent.queue, origin), *proposing]
 
     def _propose(self, tx: Tx, proposal: Proposal, acknowledgement: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from bridge.agent.model import Model
 from bridge.clock import Clock
+from bridge.people import role
 from bridge.profile import main_prompt
 from bridge.queue import Queue
 from bridge.settings import Settings
@@ -23,7 +24,8 @@ from bridge.telegram.budget import Budget
 from bridge.telegram.buttons import Signer
 from bridge.telegram.cards import Cards
 from bridge.telegram.chat_commands import ChatCommands
-from bridge.telegram.commands import Commands
+from bridge.telegram.chosen import Chosen
+from bridge.telegram.commands import Commands, Family
 from bridge.telegram.errands import Errands
 from bridge.telegram.gate import Incoming
 from bridge.telegram.inbox import INNOCENT_AFTER_S, Inbox
@@ -32,6 +34,7 @@ from bridge.telegram.menu import offer_commands
 from bridge.telegram.outbox import Outbox
 from bridge.telegram.routing import Routing
 from bridge.telegram.schedule_commands import ScheduleCommands
+from bridge.telegram.settings_commands import SettingsCommands
 from bridge.telegram.stream import Stream
 from bridge.telegram.texts import say
 
@@ -57,6 +60,7 @@ class Bridge:
         )
         self._budget = Budget(clock)
         self._signer = Signer(token)
+        self._chosen = Chosen(zone=settings.zone)
         shared: dict[str, Any] = {
             "store": store,
             "api": self._api,
@@ -76,13 +80,13 @@ class Bridge:
             model_name=settings.model,
             prompt=main_prompt(settings.profile),
             schedules=schedules,
-            zone=settings.zone,
+            chosen=self._chosen,
             files_dir=settings.files_dir,
         )
         self._commands = Commands(
             store=store,
             clock=clock,
-            families=(ChatCommands(model_name=settings.model), JobCommands(**about), schedules),
+            families=self._families(settings, schedules, **about),
         )
         self._admission = Admission(
             store=store,
@@ -103,6 +107,7 @@ class Bridge:
         self._routing = Routing(
             answer=self._answer,
             admission=self._admission,
+            chosen=self._chosen,
             commands=self._commands,
             attachments=self._attachments,
             errands=self._errands,
@@ -112,6 +117,20 @@ class Bridge:
             clock=clock,
         )
         self._inbox = Inbox(store=store, api=self._api, clock=clock, handle=self._routing.handle)
+
+    def _families(
+        self, settings: Settings, schedules: ScheduleCommands, **about: Any
+    ) -> tuple[Family, ...]:
+        return (
+            ChatCommands(model_name=settings.model),
+            JobCommands(**about),
+            schedules,
+            SettingsCommands(
+                signer=self._signer,
+                chosen=self._chosen,
+                is_owner=lambda tx, user: role(tx, settings.owners, int(user)) == "owner",
+            ),
+        )
 
     def stop(self) -> None:
         """End in good order; updates not handled yet are in the inbox."""
@@ -129,6 +148,7 @@ class Bridge:
             return
         username = connecting.result()
         await self._store.read(self._admission.load)
+        await self._store.read(self._chosen.load)
         loops = [
             asyncio.create_task(loop)
             for loop in (self._outbox.run(), self._cards.run(), self._pulse())

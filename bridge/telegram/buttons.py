@@ -26,6 +26,10 @@ VERBS = {
     # proposals
     "ps": "save",
     "pd": "discard",
+    # settings
+    "um": "all of them",
+    "uo": "one of them",
+    "uc": "choose",
 }
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 

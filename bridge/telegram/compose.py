@@ -10,6 +10,7 @@ from typing import Any, Final
 from bridge.clock import moment
 from bridge.models import Delivery, Job, JobStatus
 from bridge.telegram.buttons import Signer
+from bridge.telegram.gate import Press
 from bridge.telegram.render import render
 from bridge.telegram.split import split
 from bridge.telegram.texts import cause, say
@@ -52,6 +53,14 @@ def text_parts(
 def plain_part(text: str, *, reply_to: int | None = None, silent: bool = False) -> Part:
     """One short text of our own."""
     return {"do": "text", "text": text, "entities": [], "reply_to": reply_to, "silent": silent}
+
+
+def in_place(press: Press, part: Part) -> list[Part]:
+    """Shown in the message that was tapped; as a new one when Telegram does not say which."""
+    part = {**part, "silent": True}
+    if press.message_id is None:
+        return [part]
+    return [{**part, "do": "edit", "message_id": press.message_id}]
 
 
 def result_parts(job: Job, files: list[dict[str, str]], *, language: str) -> list[Part]:

@@ -106,9 +106,8 @@ def read(update: Update) -> Incoming | Press | None:
 
 
 def language_of_chat(tx: Tx, chat_id: str) -> str:
-    """The language of a private chat is that of its one person; unknown is English."""
-    row = tx.one("user", user_id=chat_id)
-    return str(row["language"]) if row is not None else "en"
+    """The one chosen in /settings, or that of a private chat's one person; unknown is English."""
+    return str(tx.value("language_of_chat", chat_id=chat_id))
 
 
 def _quote(message: Message) -> str:

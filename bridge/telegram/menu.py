@@ -6,7 +6,10 @@ from bridge.store import Store
 from bridge.telegram.api import Api
 from bridge.telegram.texts import DEFAULT, LANGUAGES, say
 
-MENU: Final = ("new", "stop", "bg", "jobs", "job", "cancel", "retry", "schedule", "status", "help")
+MENU: Final = (
+    *("new", "stop", "bg", "jobs", "job", "cancel", "retry", "schedule", "settings"),
+    *("status", "help"),
+)
 
 
 async def offer_commands(store: Store, api: Api) -> None:

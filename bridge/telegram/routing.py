@@ -20,6 +20,7 @@ from bridge.telegram.api import Api
 from bridge.telegram.attachments import Attachments
 from bridge.telegram.buttons import Signer
 from bridge.telegram.chat import Chat
+from bridge.telegram.chosen import Chosen
 from bridge.telegram.commands import Commands
 from bridge.telegram.errands import Errands
 from bridge.telegram.gate import Incoming, Press
@@ -36,6 +37,7 @@ class Routing:
         *,
         answer: Callable[[list[Incoming]], Answer],
         admission: Admission,
+        chosen: Chosen,
         commands: Commands,
         attachments: Attachments,
         errands: Errands,
@@ -46,6 +48,7 @@ class Routing:
     ) -> None:
         self._answer = answer
         self._admission = admission
+        self._chosen = chosen
         self._commands = commands
         self._attachments = attachments
         self._errands = errands
@@ -64,6 +67,7 @@ class Routing:
             self._errands.run(self._admission.stranger, item)
         else:
             self._admission.meet(item)
+            item = self._chosen.in_their_language(item)
             if isinstance(item, Press):
                 self._errands.run(self._press, item)
             else:

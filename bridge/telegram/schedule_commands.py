@@ -18,7 +18,7 @@ from bridge.queue import Queue
 from bridge.store import Tx
 from bridge.telegram import schedule_words
 from bridge.telegram.buttons import Signer
-from bridge.telegram.compose import Part, plain_part
+from bridge.telegram.compose import Part, in_place, plain_part
 from bridge.telegram.gate import Incoming, Press
 from bridge.telegram.texts import say
 
@@ -50,8 +50,8 @@ class ScheduleCommands:
     def press(self, tx: Tx, press: Press, verb: str, number: int) -> Done:
         """Carry out a button whose signature was read."""
         acts: dict[str, Callable[[Tx, Press, int], Done]] = {
-            "sl": lambda tx, press, page: ("", _edit(press, self._list(tx, press, page))),
-            "sd": lambda tx, press, number: ("", _edit(press, self._one(tx, press, number))),
+            "sl": lambda tx, press, page: ("", in_place(press, self._list(tx, press, page))),
+            "sd": lambda tx, press, number: ("", in_place(press, self._one(tx, press, number))),
             "sn": self._run,
             "sp": self._pause,
             "su": self._resume,
@@ -109,24 +109,24 @@ class ScheduleCommands:
     def _pause(self, tx: Tx, press: Press, number: int) -> Done:
         schedules.pause(tx, number, chat_id=press.chat_id)
         text = say(press.language, "schedule_is_paused", id=number)
-        return text, _edit(press, self._one(tx, press, number))
+        return text, in_place(press, self._one(tx, press, number))
 
     def _resume(self, tx: Tx, press: Press, number: int) -> Done:
         schedules.resume(tx, number, now=self.clock.now(), chat_id=press.chat_id)
         text = say(press.language, "schedule_is_resumed", id=number)
-        return text, _edit(press, self._one(tx, press, number))
+        return text, in_place(press, self._one(tx, press, number))
 
     def _ask_to_remove(self, tx: Tx, press: Press, number: int) -> Done:
         schedule = schedules.find(tx, number, press.chat_id)
         part = schedule_words.removal_part(schedule, self.signer, language=press.language)
-        return "", _edit(press, part)
+        return "", in_place(press, part)
 
     def _remove(self, tx: Tx, press: Press, number: int) -> Done:
         schedule = schedules.remove(tx, number, chat_id=press.chat_id)
         text = say(press.language, "schedule_is_removed", id=number)
         part = plain_part(f"{text}\n{short(schedule.name, 100)}")
         back = schedule_words.all_button(self.signer, press.chat_id, press.language)
-        return text, _edit(press, {**part, "buttons": back})
+        return text, in_place(press, {**part, "buttons": back})
 
     def _save(self, tx: Tx, press: Press, number: int) -> Done:
         proposal = proposals.find(tx, number, chat_id=press.chat_id, user_id=press.user_id)
@@ -144,7 +144,7 @@ class ScheduleCommands:
         text = say(language, "proposal_saved", id=schedule.id)
         self._remember(tx, proposal, f"saved as schedule {schedule.id}")
         part = self._one(tx, press, schedule.id)
-        return text, _edit(press, {**part, "text": f"{text}\n\n{part['text']}"})
+        return text, in_place(press, {**part, "text": f"{text}\n\n{part['text']}"})
 
     def _discard(self, tx: Tx, press: Press, number: int) -> Done:
         proposal = proposals.find(tx, number, chat_id=press.chat_id, user_id=press.user_id)
@@ -159,7 +159,7 @@ class ScheduleCommands:
     def _closed(self, press: Press, proposal: Proposal, text: str) -> list[Part]:
         """The proposal as it was, without buttons, and what became of it."""
         lines = schedule_words.proposal_lines(proposal, [], press.language, self.clock.now())
-        return _edit(press, plain_part("\n".join([*lines, "", text])))
+        return in_place(press, plain_part("\n".join([*lines, "", text])))
 
     def _remember(self, tx: Tx, proposal: Proposal, end: str) -> None:
         """The model knows what became of what it proposed."""
@@ -183,11 +183,3 @@ def number_of(argument: str) -> int | None:
 def for_the_agent(argument: str) -> bool:
     """`/schedule every weekday at 7:30 the news` is a request like any other."""
     return bool(argument.strip()) and number_of(argument) is None
-
-
-def _edit(press: Press, part: Part) -> list[Part]:
-    """Shown in the message that was tapped; as a new one when Telegram does not say which."""
-    part = {**part, "silent": True}
-    if press.message_id is None:
-        return [part]
-    return [{**part, "do": "edit", "message_id": press.message_id}]
