@@ -64,6 +64,7 @@ class NewJob:
         MAX_AGE_S  # not started so long after it could: never; None = no limit
     )
     schedule_id: int | None = None  # the schedule that made it
+    continues: int | None = None  # the job of the same chat whose work it goes on with
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +106,9 @@ class Job:
     question: str | None = None  # what it asked its user, while `waiting`
     answer: str | None = None
     schedule_id: int | None = None
+    continues: int | None = None  # the job whose work it goes on with
+    options: str | None = None  # JSON list: what may be tapped as an answer to the question
+    approve_by: str | None = None  # UTC stamp: it asks to be allowed something, until then
 
     @classmethod
     def from_row(cls, row: sqlite3.Row) -> "Job":

@@ -17,6 +17,7 @@ from bridge.leases import Leases
 from bridge.models import MAX_AGE_S, Job, JobStatus, NewJob, check_new, clean_text
 from bridge.store import Tx
 
+URGENT_PRIORITY: Final = 10
 AT_ONCE: Final = 100  # more of them take another transaction, so that others get a turn
 
 
@@ -71,6 +72,7 @@ class Queue(Leases):
             "expires_at": self._expiry(max(new.run_at or now, now), new.max_age_s),
             "max_age_s": new.max_age_s,
             "schedule_id": new.schedule_id,
+            "continues": new.continues,
             "created_at": now,
         }
         job = Job(id=tx.insert("insert_job", **values), **values)
@@ -139,6 +141,20 @@ class Queue(Leases):
         record.note(tx, job, "retried", now=now)
         tx.run("reopen_card", job_id=job_id)
         tx.wake("worker")
+        tx.wake("bridge")
+        return job
+
+    def first_in(self, tx: Tx, job_id: int, *, chat_id: str | None) -> Job:
+        """Put a job before all others that wait; one that does not is returned as it is.
+
+        Raises: JobNotFound.
+        """
+        found = self.find(tx, job_id, chat_id)
+        row = tx.one("raise_job", id=job_id, priority=URGENT_PRIORITY)
+        if row is None:
+            return found
+        job = Job.from_row(row)
+        record.note(tx, job, "put first", now=self._now())
         tx.wake("bridge")
         return job
 

@@ -81,7 +81,7 @@ ON CONFLICT (job_id) DO UPDATE SET message_id = excluded.message_id, shown = exc
 
 -- name: open_cards
 -- Cards that may still change, with what they show.
-SELECT cards.message_id, cards.shown, jobs.* FROM cards JOIN jobs ON jobs.id = cards.job_id
+SELECT cards.message_id, cards.shown, cards.unfolded, jobs.* FROM cards JOIN jobs ON jobs.id = cards.job_id
  WHERE cards.final = 0
 
 -- name: card

@@ -4,11 +4,11 @@
 INSERT INTO jobs (chat_id, prompt, status, created_at, title, kind, data, priority, run_at,
                   max_attempts, thread_id, user_id, acknowledgement, request_message_id,
                   unique_key, source, if_parent_fails, parent_id, timeout_s, expires_at,
-                  max_age_s, schedule_id, turn)
+                  max_age_s, schedule_id, continues, turn)
 VALUES (:chat_id, :prompt, :status, :created_at, :title, :kind, :data, :priority, :run_at,
         :max_attempts, :thread_id, :user_id, :acknowledgement, :request_message_id,
         :unique_key, :source, :if_parent_fails, :parent_id, :timeout_s, :expires_at,
-        :max_age_s, :schedule_id,
+        :max_age_s, :schedule_id, :continues,
         CASE WHEN :status = 'pending' THEN max(
           coalesce((SELECT max(turn) + 1 FROM jobs INDEXED BY jobs_line
                      WHERE status = 'pending' AND alone = 0
@@ -49,10 +49,6 @@ SELECT * FROM jobs
 SELECT * FROM jobs INDEXED BY jobs_live
  WHERE chat_id = :chat_id AND status IN ('pending','scheduled','blocked','running','waiting')
  ORDER BY id LIMIT :limit
-
--- name: count_of_chat
--- How many jobs of a chat stand where.
-SELECT status, count(*) AS jobs FROM jobs WHERE chat_id = :chat_id GROUP BY status
 
 -- name: jobs_before
 -- How many claimable jobs go before this pending one; counted up to a hundred of either kind.

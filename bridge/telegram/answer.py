@@ -18,7 +18,7 @@ from bridge.agent.loop import Limits, Outcome, Turn
 from bridge.agent.model import Listener, Model, Reply, Request, sees
 from bridge.agent.tool import Tool
 from bridge.clock import Clock, stamp
-from bridge.conversation import Message, without_tags
+from bridge.conversation import Message
 from bridge.deliveries import owe
 from bridge.errors import ModelRefused, ModelUnavailable, TurnLimitReached
 from bridge.models import Job, short
@@ -45,7 +45,7 @@ from bridge.telegram.openings import (
 from bridge.telegram.schedule_commands import ScheduleCommands
 from bridge.telegram.stream import Stream
 from bridge.telegram.texts import say
-from bridge.tools.jobs import Origin, active_jobs, job_tools, start_job
+from bridge.tools.jobs import Origin, active_jobs, job_tools, note_queued, start_job
 from bridge.tools.schedules import schedule_tools
 
 log = logging.getLogger(__name__)
@@ -214,10 +214,7 @@ class Answer:
             title=title,
             acknowledgement=acknowledgement,
         )
-        about = short(without_tags(title), 200)
-        event = f'<kitt-event job="{job.id}" status="queued">{about}</kitt-event>'
-        message = Message(role="user", content=[text_block(event)], source=f"job:{job.id}:queued")
-        conversation.append(tx, self._conversation, message, now=self._now())
+        note_queued(tx, job, title, now=self._now())
         return job.id
 
     async def _apologize(self, key: str, **values: object) -> None:

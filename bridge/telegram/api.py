@@ -14,6 +14,7 @@ import httpx
 from telegram import (
     Bot,
     BotCommand,
+    CopyTextButton,
     InlineKeyboardButton,
     InlineKeyboardMarkup,
     LinkPreviewOptions,
@@ -116,6 +117,7 @@ class Api:
         polling = HTTPXRequest(
             connection_pool_size=2, read_timeout=15, connect_timeout=10, pool_timeout=10
         )
+        self.username = ""  # known once it is open
         self.bot = Bot(
             token,
             base_url=base_url,
@@ -132,7 +134,8 @@ class Api:
             raise _wrong_token() from error
         except NetworkError as error:
             raise NotDelivered(f"Telegram cannot be reached ({error}).") from error
-        return self.bot.username
+        self.username = self.bot.username
+        return self.username
 
     async def close(self) -> None:
         """Close all connections."""
@@ -196,6 +199,18 @@ class Api:
                     entities=_entities(entities),
                     reply_markup=_keyboard(buttons),
                     link_preview_options=LinkPreviewOptions(is_disabled=True),
+                )
+            )
+        except Rejected as error:
+            if error.reason != "same":
+                raise
+
+    async def edit_buttons(self, chat_id: str, message_id: int, buttons: Buttons) -> None:
+        """Replace only the buttons of a message; the same ones again are no error."""
+        try:
+            await _translated(
+                self.bot.edit_message_reply_markup(
+                    chat_id=int(chat_id), message_id=message_id, reply_markup=_keyboard(buttons)
                 )
             )
         except Rejected as error:
@@ -309,6 +324,11 @@ def _reply(message_id: int | None) -> ReplyParameters | None:
 def _keyboard(buttons: Buttons | None) -> InlineKeyboardMarkup | None:
     if not buttons:
         return None
-    return InlineKeyboardMarkup(
-        [[InlineKeyboardButton(b["text"], callback_data=b["data"]) for b in row] for row in buttons]
-    )
+    return InlineKeyboardMarkup([[_button(button) for button in row] for row in buttons])
+
+
+def _button(button: dict[str, str]) -> InlineKeyboardButton:
+    """One that is pressed (`data`), or one that puts a text on the clipboard (`copy`)."""
+    if "copy" in button:
+        return InlineKeyboardButton(button["text"], copy_text=CopyTextButton(button["copy"]))
+    return InlineKeyboardButton(button["text"], callback_data=button["data"])

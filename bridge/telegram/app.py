@@ -30,6 +30,8 @@ from bridge.telegram.errands import Errands
 from bridge.telegram.gate import Incoming
 from bridge.telegram.inbox import INNOCENT_AFTER_S, Inbox
 from bridge.telegram.job_commands import JobCommands
+from bridge.telegram.job_files import JobFiles
+from bridge.telegram.job_pages import JobPages
 from bridge.telegram.menu import offer_commands
 from bridge.telegram.outbox import Outbox
 from bridge.telegram.routing import Routing
@@ -121,9 +123,12 @@ class Bridge:
     def _families(
         self, settings: Settings, schedules: ScheduleCommands, **about: Any
     ) -> tuple[Family, ...]:
+        pages = JobPages(**about, username=lambda: self._api.username)
         return (
-            ChatCommands(model_name=settings.model),
-            JobCommands(**about),
+            ChatCommands(model_name=settings.model, job=pages.shown),
+            JobCommands(**about, pages=pages),
+            JobFiles(queue=about["queue"]),
+            pages,
             schedules,
             SettingsCommands(
                 signer=self._signer,

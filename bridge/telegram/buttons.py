@@ -11,9 +11,26 @@ import hmac
 from bridge.telegram.api import Buttons
 
 VERBS = {
+    # a job: below its card
     "jc": "cancel",
+    "jt": "show or hide its last steps",
+    "jf": "before all others",
+    # below its result or failure
+    "ja": "the same again",
     "jr": "retry",
-    "jd": "details",
+    "jn": "never mind",
+    "jp": "its files again",
+    "jd": "details, as a new message",
+    # below its details, which change with it
+    "jo": "show them",
+    "jz": "cancel",
+    "je": "retry",
+    # jobs in a list
+    "jl": "a page of it",
+    "jx": "cancel all: ask first",
+    "jy": "cancel all",
+    "jk": "cancel this one of several",
+    "jv": "retry this one of several",
     "ts": "stop",
     # schedules
     "sl": "a page of the list",

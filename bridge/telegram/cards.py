@@ -12,15 +12,17 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Final
 
-from bridge.clock import Clock, moment
+from bridge.clock import Clock
 from bridge.errors import TryLater
 from bridge.models import Job, JobStatus
 from bridge.store import Store, Tx
-from bridge.telegram import compose
+from bridge.telegram import job_buttons, job_card, job_view
 from bridge.telegram.api import Ambiguous, Api, ChatMoved, Flooded, NotDelivered, Rejected
 from bridge.telegram.budget import Budget
 from bridge.telegram.buttons import Signer
 from bridge.telegram.gate import language_of_chat
+from bridge.telegram.job_view import JobView
+from bridge.telegram.marked import Marked
 
 log = logging.getLogger(__name__)
 FAST_EDIT_S: Final = 4.0  # between edits of one card in its first minute, times the live cards
@@ -30,12 +32,14 @@ CLOCK_EDIT_S: Final = 25.0  # the elapsed time alone is worth an edit this often
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Card:
-    job: Job
+    view: JobView
     message_id: int
     shown: str
-    before: int
-    tokens: int
     language: str
+
+    @property
+    def job(self) -> Job:
+        return self.view.job
 
 
 class Cards:
@@ -94,43 +98,39 @@ class Cards:
 
     async def _refresh_one(self, card: _Card, live: int) -> float | None:
         job = card.job
-        started = moment(job.started_at) if job.started_at else self._clock.now()
-        elapsed_s = max(0.0, (self._clock.now() - started).total_seconds())
-        text = compose.card_text(
-            job,
-            language=card.language,
-            elapsed_s=elapsed_s,
-            before=card.before,
-            tokens=card.tokens,
-        )
+        made = job_card.card(card.view, language=card.language)
+        text = made.text
         if job.status.final:
-            return await self._edit_last(card, text)
+            return await self._edit_last(card, made)
         if text == card.shown:
             return CLOCK_EDIT_S
-        if job.status is JobStatus.RUNNING and "🛠" in card.shown and "⏱" in card.shown:
-            gap_s = (FAST_EDIT_S if elapsed_s < 60 else SLOW_EDIT_S) * live
-            if _without_clock(text) == _without_clock(card.shown):
+        running = job.status is JobStatus.RUNNING and "🛠" in card.shown and "⏱" in card.shown
+        if running and job_card.folded(text) == job_card.folded(card.shown):
+            gap_s = (FAST_EDIT_S if card.view.elapsed_s < 60 else SLOW_EDIT_S) * live
+            if job_card.without_clock(text) == job_card.without_clock(card.shown):
                 gap_s = max(gap_s, CLOCK_EDIT_S)
         else:
-            gap_s = 0.0  # it has just started, or stopped waiting: worth showing at once
+            gap_s = 0.0  # started, stopped waiting, or was tapped: worth showing at once
         due_s = self._edited_at.get(job.id, 0.0) + gap_s - self._clock.monotonic()
         if due_s > 0:
             return due_s
         if not self._budget.spare(job.chat_id):
             return 1.0
-        return await self._edit(card, text)
+        return await self._edit(card, made)
 
-    async def _edit_last(self, card: _Card, text: str) -> float | None:
+    async def _edit_last(self, card: _Card, made: Marked) -> float | None:
         """The end is always shown; while it must wait, no other chat waits with it."""
         wait_s = self._budget.take_now(card.job.chat_id)
-        return wait_s if wait_s > 0 else await self._edit(card, text)
+        return wait_s if wait_s > 0 else await self._edit(card, made)
 
-    async def _edit(self, card: _Card, text: str) -> float | None:
+    async def _edit(self, card: _Card, made: Marked) -> float | None:
         job = card.job
         self._edited_at[job.id] = self._clock.monotonic()
-        buttons = compose.card_buttons(job, self._signer, language=card.language)
+        buttons = job_buttons.card_rows(card.view, self._signer, language=card.language)
         try:
-            await self._api.edit_text(job.chat_id, card.message_id, text, buttons=buttons)
+            await self._api.edit_text(
+                job.chat_id, card.message_id, made.text, entities=made.entities, buttons=buttons
+            )
         except Flooded as error:
             self._budget.flooded(job.chat_id, error.retry_after_s)
             return error.retry_after_s
@@ -140,7 +140,7 @@ class Cards:
             log.info("The card of job %d cannot be changed: %s", job.id, error)
             await self._shown(job, card.shown, final=True)  # until its person is back
             return None
-        await self._shown(job, text, final=job.status.final)
+        await self._shown(job, made.text, final=job.status.final)
         return None if job.status.final else FAST_EDIT_S
 
     async def _shown(self, job: Job, text: str, *, final: bool) -> None:
@@ -154,23 +154,15 @@ class Cards:
             self._edited_at.pop(job.id, None)
 
     def _open(self, tx: Tx) -> list[_Card]:
-        return [
-            _Card(
-                job=Job.from_row(row),
-                message_id=row["message_id"],
-                shown=row["shown"],
-                before=_jobs_before(tx, row),
-                tokens=int(tx.value("tokens_of", conversation=f"job:{row['id']}")),
-                language=language_of_chat(tx, row["chat_id"]),
-            )
-            for row in tx.all("open_cards")
-        ]
+        return [self._card(tx, row) for row in tx.all("open_cards")]
 
-
-def _jobs_before(tx: Tx, row: sqlite3.Row) -> int:
-    return int(tx.value("jobs_before", id=row["id"]) or 0) if row["status"] == "pending" else 0
-
-
-def _without_clock(text: str) -> str:
-    """The card without its running time, which alone is no news."""
-    return "\n".join(line for line in text.split("\n") if not line.startswith("⏱"))
+    def _card(self, tx: Tx, row: sqlite3.Row) -> _Card:
+        unfolded = bool(row["unfolded"])
+        steps = job_view.CARD_STEPS if unfolded else 0
+        job, now = Job.from_row(row), self._clock.now()
+        return _Card(
+            view=job_view.look(tx, job, now, unfolded=unfolded, steps=steps),
+            message_id=row["message_id"],
+            shown=row["shown"],
+            language=language_of_chat(tx, row["chat_id"]),
+        )

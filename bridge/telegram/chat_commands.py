@@ -1,7 +1,9 @@
 """`/start`, `/help`, `/new`, `/status`."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from bridge import conversation
 from bridge.models import JobStatus
@@ -9,7 +11,10 @@ from bridge.store import Tx
 from bridge.telegram import compose
 from bridge.telegram.compose import Part
 from bridge.telegram.gate import Incoming, Press
+from bridge.telegram.job_list import counts_of
 from bridge.telegram.texts import say
+
+JOB_LINK: Final = re.compile(r"job_([0-9]{1,18})", re.ASCII)  # `t.me/<bot>?start=job_42`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +22,7 @@ class ChatCommands:
     """Carries out what concerns the conversation itself."""
 
     model_name: str
+    job: Callable[[Tx, Incoming, int], list[Part]]  # shows one, for a link to it
     names = ("start", "help", "new", "status")
     read_only = ("help", "status")
     verbs = ()
@@ -35,7 +41,10 @@ class ChatCommands:
         """There are no buttons here."""
         raise NotImplementedError(verb)
 
-    def _start(self, _tx: Tx, message: Incoming, _argument: str) -> list[Part]:
+    def _start(self, tx: Tx, message: Incoming, argument: str) -> list[Part]:
+        linked = JOB_LINK.fullmatch(argument)
+        if linked is not None:
+            return self.job(tx, message, int(linked[1]))
         return [compose.plain_part(say(message.language, "welcome", name=message.name))]
 
     def _new(self, tx: Tx, message: Incoming, _argument: str) -> list[Part]:
@@ -44,17 +53,12 @@ class ChatCommands:
         return [compose.plain_part(say(message.language, "new_conversation"))]
 
     def _status(self, tx: Tx, message: Incoming, _argument: str) -> list[Part]:
+        counts = counts_of(tx, message.chat_id)
         text = say(
             message.language,
             "status_report",
-            **counts_of(tx, message.chat_id),
+            **{str(status): counts.get(status, 0) for status in JobStatus},
             owed=tx.value("count_owed", chat_id=message.chat_id),
             model=self.model_name,
         )
         return [compose.plain_part(text)]
-
-
-def counts_of(tx: Tx, chat_id: str) -> dict[str, int]:
-    """How many jobs of a chat have each status."""
-    found = {row["status"]: row["jobs"] for row in tx.all("count_of_chat", chat_id=chat_id)}
-    return {str(status): found.get(status, 0) for status in JobStatus}

@@ -1,19 +1,17 @@
 """What a delivery looks like: from a job or an answer to the parts that Telegram takes.
 
-A part is plain data (it is stored before it is sent): `text`, `edit`, `card`, `document` or
-`photo`, with what the call needs. Up to three messages go inline; a longer text becomes its
-beginning and a `.md` file.
+A part is plain data (it is stored before it is sent): `text`, `edit`, `buttons`, `card`,
+`document` or `photo`, with what the call needs; `of_job` says which job it shows, and how. Up to
+three messages go inline; a longer text becomes its beginning and a `.md` file.
 """
 
 from typing import Any, Final
 
-from bridge.clock import moment
-from bridge.models import Delivery, Job, JobStatus
-from bridge.telegram.buttons import Signer
+from bridge.models import Delivery, Job
 from bridge.telegram.gate import Press
 from bridge.telegram.render import render
 from bridge.telegram.split import split
-from bridge.telegram.texts import cause, say
+from bridge.telegram.texts import say
 
 Part = dict[str, Any]
 INLINE_MESSAGES_MAX: Final = 3
@@ -71,32 +69,13 @@ def result_parts(job: Job, files: list[dict[str, str]], *, language: str) -> lis
         file_name=f"kitt-{job.id}.md",
         reply_to=job.request_message_id,
     )
-    for file in files:
-        photo = file["name"].lower().endswith(PHOTO_SUFFIXES)
-        parts.append({"do": "photo" if photo else "document", "job": job.id, **file})
-    return parts
+    return [*parts, *(file_part(job.id, file) for file in files)]
 
 
-def failure_parts(job: Job, signer: Signer, *, language: str) -> list[Part]:
-    """A job that failed for good: what, why, and a button to try again."""
-    key = "failed_title" if job.failures > 1 else "failed_title_one"
-    title = say(language, key, id=job.id, attempts=job.failures)
-    why = say(language, "cause", cause=cause(language, job.error))
-    piece = split(render(f"**{title}** · {job.name}\n\n{why}"))[0]
-    return [
-        {
-            "do": "text",
-            "text": piece.text,
-            "entities": [entity.to_dict() for entity in piece.entities],
-            "reply_to": job.request_message_id,
-            "silent": False,
-            "buttons": signer.row(
-                job.chat_id,
-                (say(language, "button_retry"), "jr", job.id),
-                (say(language, "button_details"), "jd", job.id),
-            ),
-        }
-    ]
+def file_part(job_id: int, file: dict[str, str]) -> Part:
+    """A file of a job: `path`, `name` and `caption`."""
+    photo = file["name"].lower().endswith(PHOTO_SUFFIXES)
+    return {"do": "photo" if photo else "document", "job": job_id, **file}
 
 
 def question_parts(job: Job, *, language: str) -> list[Part]:
@@ -112,75 +91,6 @@ def alert_part(delivery: Delivery, *, language: str) -> Part:
     """What an owner is told of the machinery (alerts.py)."""
     alert, values = delivery.payload["alert"], delivery.payload["values"]
     return plain_part(say(language, f"alert_{alert}", **values))
-
-
-def card_text(
-    job: Job, *, language: str, elapsed_s: float, before: int = 0, tokens: int = 0
-) -> str:
-    """The card of a job as it stands now; edited in place until the job has ended."""
-    lines = [job.acknowledgement, ""] if job.acknowledgement else []
-    if job.status.final:
-        sign, key = {
-            JobStatus.DONE: ("✅", "card_done"),
-            JobStatus.FAILED: ("❌", "card_failed"),
-            JobStatus.CANCELLED: ("⏹", "card_cancelled"),
-        }[job.status]
-        ended = f" · {clock_text(duration_s(job))}" if job.started_at else ""
-        return "\n".join([*lines, f"{sign} #{job.id} · {job.name}", f"{say(language, key)}{ended}"])
-    lines.append(f"🛠 #{job.id} · {job.name}")
-    if job.status is JobStatus.RUNNING:
-        lines += _running_lines(job, language=language, elapsed_s=elapsed_s, tokens=tokens)
-    elif job.status is JobStatus.PENDING:
-        key = "card_pending_after" if before else "card_pending"
-        lines.append(say(language, key, before=before))
-    elif job.status is JobStatus.SCHEDULED:
-        lines.append(say(language, "card_scheduled", at=(job.run_at or "")[:16]))
-    else:
-        lines.append(say(language, f"card_{job.status}"))
-    return "\n".join(lines)
-
-
-def _running_lines(job: Job, *, language: str, elapsed_s: float, tokens: int) -> list[str]:
-    lines = []
-    if job.progress is not None:
-        full = round(job.progress / 10)
-        lines.append(f"{'▰' * full}{'▱' * (10 - full)} {job.progress:.0f} %")
-    lines.append(f"⚙️ {job.step or say(language, 'card_started')}")
-    facts = [f"⏱ {clock_text(elapsed_s)}"]
-    if tokens >= 1_000:
-        facts.append(say(language, "card_tokens", tokens=round(tokens / 1_000)))
-    if job.failures:
-        facts.append(
-            say(
-                language,
-                "card_again",
-                attempt=job.failures + 1,
-                max_attempts=job.max_attempts,
-            )
-        )
-    lines.append(" · ".join(facts))
-    return lines
-
-
-def card_buttons(job: Job, signer: Signer, *, language: str) -> list[list[dict[str, str]]]:
-    """Cancel while it lives; nothing that does nothing."""
-    if job.status.final:
-        return []
-    return signer.row(job.chat_id, (say(language, "button_cancel"), "jc", job.id))
-
-
-def duration_s(job: Job) -> float:
-    """Seconds from the first claim to the end; 0 when it has not both."""
-    if not job.started_at or not job.completed_at:
-        return 0.0
-    return (moment(job.completed_at) - moment(job.started_at)).total_seconds()
-
-
-def clock_text(seconds: float) -> str:
-    """`1:48`, or `1:02:05` from an hour."""
-    minutes, rest = divmod(max(0, int(seconds)), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def _beginning(markdown: str) -> str:

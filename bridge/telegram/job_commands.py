@@ -1,36 +1,28 @@
-"""`/bg`, `/jobs`, `/job`, `/cancel`, `/retry`, and the buttons of jobs."""
+"""`/bg`, `/cancel`, `/retry`, and what the buttons below a job do to it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
 from bridge import conversation
-from bridge.clock import Clock, moment, stamp
+from bridge.clock import Clock, stamp
 from bridge.conversation import Message
 from bridge.errors import JobNotFound, JobRefused
-from bridge.models import Job, JobStatus, short
+from bridge.models import Job, JobStatus
 from bridge.queue import Queue, list_jobs
 from bridge.store import Tx
-from bridge.telegram import compose
+from bridge.telegram import compose, job_buttons
 from bridge.telegram.buttons import Signer
-from bridge.telegram.chat_commands import counts_of
-from bridge.telegram.compose import Part
+from bridge.telegram.compose import Part, in_place
 from bridge.telegram.gate import Incoming, Press
+from bridge.telegram.job_list import LIVE, filter_of
+from bridge.telegram.job_pages import Done, JobPages, number_of
 from bridge.telegram.openings import text_block, with_context, with_quote
-from bridge.telegram.texts import cause, say
-from bridge.tools.jobs import Origin, start_job
+from bridge.telegram.texts import say
+from bridge.tools.jobs import Origin, start_again, start_job
 
-JOBS_SHOWN: Final = 10
-SIGNS: Final = {
-    JobStatus.PENDING: "⏳",
-    JobStatus.SCHEDULED: "🕓",
-    JobStatus.BLOCKED: "⛓",
-    JobStatus.RUNNING: "🛠",
-    JobStatus.WAITING: "❓",
-    JobStatus.DONE: "✅",
-    JobStatus.FAILED: "❌",
-    JobStatus.CANCELLED: "⏹",
-}
+CHOICE: Final = 8  # jobs offered when a command does not say which
+RETRIED: Final = (JobStatus.FAILED, JobStatus.CANCELLED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,29 +32,36 @@ class JobCommands:
     queue: Queue
     signer: Signer
     clock: Clock
-    names = ("bg", "jobs", "job", "cancel", "retry")
-    read_only = ("jobs", "job")
-    verbs = ("jc", "jr", "jd")
+    pages: JobPages
+    names = ("bg", "cancel", "retry")
+    read_only = ()
+    verbs = ("jc", "jz", "jk", "jr", "je", "jv", "jt", "jf", "ja", "jn")
 
     def command(self, tx: Tx, message: Incoming, name: str, argument: str) -> list[Part]:
         """Carry out one of `names`."""
         actions: dict[str, Callable[[Tx, Incoming, str], list[Part]]] = {
             "bg": self._bg,
-            "jobs": self._jobs,
-            "job": self._job,
             "cancel": self._cancel,
             "retry": self._retry,
         }
         return actions[name](tx, message, argument)
 
-    def press(self, tx: Tx, press: Press, verb: str, number: int) -> tuple[str, list[Part]]:
+    def press(self, tx: Tx, press: Press, verb: str, number: int) -> Done:
         """Carry out one of `verbs` on a job."""
+        acts: dict[str, Callable[[Tx, Press, int], Done]] = {
+            "jc": lambda tx, press, number: (self._cancel_text(tx, press, number), []),
+            "jz": self._cancel_in_details,
+            "jk": self._cancel_chosen,
+            "jr": self._retry_failure,
+            "je": self._retry_in_details,
+            "jv": self._retry_chosen,
+            "jt": self._fold,
+            "jf": self._first,
+            "ja": self._again,
+            "jn": self._never_mind,
+        }
         try:
-            if verb == "jc":
-                return self._cancel_text(tx, press, number), []
-            if verb == "jr":
-                return self._retry_text(tx, press, number), []
-            return "", self._details(tx, press, number)
+            return acts[verb](tx, press, number)
         except JobNotFound:
             return say(press.language, "no_job", id=number), []
         except JobRefused as error:
@@ -103,57 +102,121 @@ class JobCommands:
             conversation.append(tx, name, Message(role=role, content=content, source=of), now=now)
         return []  # the card acknowledges
 
-    def _jobs(self, tx: Tx, message: Incoming, _argument: str) -> list[Part]:
-        language = message.language
-        jobs = list_jobs(tx, chat_id=message.chat_id, statuses=(), limit=JOBS_SHOWN)
-        if not jobs:
-            return [compose.plain_part(say(language, "no_jobs"))]
-        counts = counts_of(tx, message.chat_id)
-        lines = [
-            say(
-                language,
-                "jobs_title",
-                running=counts["running"],
-                waiting=counts["pending"] + counts["scheduled"] + counts["blocked"],
-            )
-        ]
-        lines += [self._line(job, language) for job in jobs]
-        buttons = self.signer.row(
-            message.chat_id, *((f"{job.id}", "jd", job.id) for job in jobs[:8])
-        )
-        return [{**compose.plain_part("\n".join(lines)), "buttons": buttons}]
-
-    def _job(self, tx: Tx, message: Incoming, argument: str) -> list[Part]:
-        return self._with_id(message, "job", argument, lambda i: self._details(tx, message, i))
-
     def _cancel(self, tx: Tx, message: Incoming, argument: str) -> list[Part]:
-        return self._with_id(
-            message,
-            "cancel",
-            argument,
-            lambda i: [compose.plain_part(self._cancel_text(tx, message, i))],
-        )
+        if argument and filter_of(argument) == 0:  # all of them
+            sure = self.pages.all_sure(tx, message)
+            return [sure or compose.plain_part(say(message.language, "nothing_to_cancel"))]
+        if not argument and (jobs := self._fitting(tx, message, LIVE)):
+            return self._of(tx, message, jobs, "cancel_which", "jk", self._cancel_text)
+        return self._with_id(tx, message, "cancel", argument, self._cancel_text)
 
     def _retry(self, tx: Tx, message: Incoming, argument: str) -> list[Part]:
-        return self._with_id(
-            message,
-            "retry",
-            argument,
-            lambda i: [compose.plain_part(self._retry_text(tx, message, i))],
-        )
+        if not argument and (jobs := self._fitting(tx, message, RETRIED)):
+            return self._of(tx, message, jobs, "retry_which", "jv", self._retry_text)
+        return self._with_id(tx, message, "retry", argument, self._retry_text)
+
+    def _fitting(self, tx: Tx, to: Incoming | Press, statuses: tuple[JobStatus, ...]) -> list[Job]:
+        return list_jobs(tx, chat_id=to.chat_id, statuses=statuses, limit=CHOICE)
+
+    def _of(
+        self,
+        tx: Tx,
+        message: Incoming,
+        jobs: list[Job],
+        key: str,
+        verb: str,
+        act: Callable[[Tx, Incoming | Press, int], str],
+    ) -> list[Part]:
+        """No number was given: the only job that fits is meant, or the person is asked which."""
+        if len(jobs) > 1:
+            return [self._choice(jobs, key, verb, message)]
+        return self._tried(message, str(jobs[0].id), lambda: act(tx, message, jobs[0].id))
+
+    def _choice(self, jobs: list[Job], key: str, verb: str, to: Incoming | Press) -> Part:
+        buttons = job_buttons.choice_rows(jobs, verb, self.signer, to.chat_id)
+        return {**compose.plain_part(say(to.language, key)), "buttons": buttons}
 
     def _with_id(
-        self, message: Incoming, command: str, argument: str, act: Callable[[int], list[Part]]
+        self,
+        tx: Tx,
+        message: Incoming,
+        command: str,
+        argument: str,
+        act: Callable[[Tx, Incoming | Press, int], str],
     ) -> list[Part]:
-        digits = argument.removeprefix("#").strip()
-        if not (digits.isascii() and digits.isdigit()):
+        number = number_of(argument)
+        if number is None:
             return [compose.plain_part(say(message.language, "job_how", command=command))]
+        return self._tried(message, str(number)[:20], lambda: act(tx, message, number))
+
+    def _tried(self, message: Incoming, number: str, act: Callable[[], str]) -> list[Part]:
         try:
-            return act(int(digits[:19]))  # more digits than any id has
+            return [compose.plain_part(act())]
         except JobNotFound:
-            return [compose.plain_part(say(message.language, "no_job", id=digits[:20]))]
+            return [compose.plain_part(say(message.language, "no_job", id=number))]
         except JobRefused as error:
             return [compose.plain_part(str(error))]
+
+    def _cancel_in_details(self, tx: Tx, press: Press, number: int) -> Done:
+        text = self._cancel_text(tx, press, number)
+        return text, in_place(press, self.pages.details(tx, press, number))
+
+    def _cancel_chosen(self, tx: Tx, press: Press, number: int) -> Done:
+        text = self._cancel_text(tx, press, number)
+        return text, self._rest(tx, press, text, LIVE, "cancel_which", "jk")
+
+    def _retry_failure(self, tx: Tx, press: Press, number: int) -> Done:
+        return self._retry_text(tx, press, number), job_buttons.with_buttons(press, [])
+
+    def _retry_in_details(self, tx: Tx, press: Press, number: int) -> Done:
+        text = self._retry_text(tx, press, number)
+        return text, in_place(press, self.pages.details(tx, press, number))
+
+    def _retry_chosen(self, tx: Tx, press: Press, number: int) -> Done:
+        text = self._retry_text(tx, press, number)
+        return text, self._rest(tx, press, text, RETRIED, "retry_which", "jv")
+
+    def _rest(
+        self,
+        tx: Tx,
+        press: Press,
+        text: str,
+        statuses: tuple[JobStatus, ...],
+        key: str,
+        verb: str,
+    ) -> list[Part]:
+        """The choice without what was chosen; the last word when nothing is left."""
+        jobs = self._fitting(tx, press, statuses)
+        part = self._choice(jobs, key, verb, press) if jobs else compose.plain_part(text)
+        return in_place(press, part)
+
+    def _fold(self, tx: Tx, press: Press, number: int) -> Done:
+        self.queue.find(tx, number, chat_id=press.chat_id)
+        tx.run("fold_card", job_id=number)
+        tx.wake("bridge")
+        return "", []
+
+    def _first(self, tx: Tx, press: Press, number: int) -> Done:
+        job = self.queue.first_in(tx, number, chat_id=press.chat_id)
+        key = "is_first" if job.status is JobStatus.PENDING else "is_not_waiting"
+        status = say(press.language, f"status_{job.status}")
+        return say(press.language, key, id=number, status=status), []
+
+    def _again(self, tx: Tx, press: Press, number: int) -> Done:
+        earlier = self.queue.find(tx, number, chat_id=press.chat_id)
+        origin = Origin(
+            chat_id=press.chat_id,
+            thread_id=press.thread_id,
+            user_id=press.user_id,
+            message_id=press.message_id,
+            source=f"update:{press.update_id}",
+        )
+        job, new = start_again(tx, self.queue, origin, earlier, now=stamp(self.clock.now()))
+        return say(press.language, "again_started" if new else "again_runs", id=job.id), []
+
+    def _never_mind(self, tx: Tx, press: Press, number: int) -> Done:
+        self.queue.find(tx, number, chat_id=press.chat_id)
+        return say(press.language, "never_minded"), job_buttons.with_buttons(press, [])
 
     def _cancel_text(self, tx: Tx, to: Incoming | Press, job_id: int) -> str:
         before = self.queue.find(tx, job_id, chat_id=to.chat_id).status
@@ -170,42 +233,3 @@ class JobCommands:
             status = say(to.language, f"status_{before}")
             return say(to.language, "cannot_retry", id=job_id, status=status)
         return say(to.language, "retried_it", id=job_id)
-
-    def _details(self, tx: Tx, to: Incoming | Press, job_id: int) -> list[Part]:
-        job = self.queue.find(tx, job_id, chat_id=to.chat_id)
-        language = to.language
-        lines = [
-            f"{SIGNS[job.status]} #{job.id} · {job.name}",
-            say(language, f"status_{job.status}")
-            + (f" · {compose.clock_text(compose.duration_s(job))}" if job.completed_at else ""),
-            f"» {short(job.prompt, 300)}",
-        ]
-        for row in tx.all("events_of", job_id=job.id)[-8:]:
-            what = short(row["step"] or row["message"], 80)
-            lines.append(f"{moment(row['at']):%H:%M:%S} {row['event']} {what}")
-        if job.error and job.status is JobStatus.FAILED:
-            lines.append(say(language, "cause", cause=cause(language, job.error)))
-        files = [row["name"] for row in tx.all("files_of", job_id=job.id)]
-        lines += [f"📎 {', '.join(files)}"] if files else []
-        part = compose.plain_part(short_text("\n".join(lines)))
-        if not job.status.final:
-            part["buttons"] = self.signer.row(
-                to.chat_id, (say(language, "button_cancel"), "jc", job.id)
-            )
-        elif job.status is not JobStatus.DONE:
-            part["buttons"] = self.signer.row(
-                to.chat_id, (say(language, "button_retry"), "jr", job.id)
-            )
-        return [part]
-
-    def _line(self, job: Job, language: str) -> str:
-        state = say(language, f"status_{job.status}")
-        if job.status is JobStatus.RUNNING and job.progress is not None:
-            full = round(job.progress / 20)
-            state = f"{'▰' * full}{'▱' * (5 - full)} {job.progress:.0f} %"
-        return f"{SIGNS[job.status]} #{job.id} {short(job.name, 40)} · {state}"
-
-
-def short_text(text: str, chars_max: int = 2_000) -> str:
-    """Several lines, cut at the end."""
-    return text if len(text) <= chars_max else text[: chars_max - 1] + "…"

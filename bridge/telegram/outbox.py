@@ -16,17 +16,18 @@ from typing import Any, Final
 
 from bridge import failpoints
 from bridge.agent.tool import ToolFailed
-from bridge.clock import Clock, moment, stamp
+from bridge.clock import Clock, stamp
 from bridge.deliveries import from_row, owe
 from bridge.errors import KittError
 from bridge.models import Delivery, Job
 from bridge.store import Store, Tx
-from bridge.telegram import compose
+from bridge.telegram import compose, job_card, job_endings, job_view
 from bridge.telegram.api import Ambiguous, Api, ChatMoved, Flooded, NotDelivered, Rejected
 from bridge.telegram.budget import Budget
 from bridge.telegram.buttons import Signer
 from bridge.telegram.compose import Part
 from bridge.telegram.gate import language_of_chat
+from bridge.telegram.job_view import JobView
 from bridge.telegram.render import first_units, utf16_length
 from bridge.telegram.texts import say
 from bridge.tools.report import FILE_BYTES_MAX
@@ -35,6 +36,7 @@ from bridge.tools.workspace import Workspace
 log = logging.getLogger(__name__)
 COPIES_MAX: Final = 3  # of a message that may have arrived each time; then it waits for the person
 CAPTION_UNITS_MAX: Final = 1_024
+CHANGES: Final = ("edit", "buttons")  # of a message that is there: made twice, they do no harm
 BACKOFF_S: Final = (0.5, 1, 2, 4, 8, 15, 30)
 
 
@@ -155,7 +157,7 @@ class Outbox:
             await self._over(delivery.id, "dropped", "nothing to send")
             return True
         part = dict(parts[delivery.sent_parts])
-        doubtful = state.doubtful and part["do"] != "edit"
+        doubtful = state.doubtful and part["do"] not in CHANGES
         if doubtful and state.copies >= COPIES_MAX:
             log.warning("Delivery %d waits until its person writes again", delivery.id)
             self.held.add(delivery.chat_id)
@@ -195,6 +197,9 @@ class Outbox:
 
     async def _send_part(self, delivery: Delivery, part: Part, *, doubtful: bool) -> int:
         chat_id, thread_id = delivery.chat_id, part.get("thread_id", delivery.thread_id)
+        if part["do"] == "buttons":
+            await self._api.edit_buttons(chat_id, part["message_id"], part["buttons"])
+            return int(part["message_id"])
         if part["do"] == "edit":
             await self._api.edit_text(
                 chat_id,
@@ -255,27 +260,24 @@ class Outbox:
         if delivery.kind == "alert":
             return await self._kept(delivery, [compose.alert_part(delivery, language=language)])
 
-        def look(tx: Tx) -> tuple[Job, list[dict[str, str]], int, int] | None:
+        def look(tx: Tx) -> tuple[JobView, list[dict[str, str]]] | None:
             row = tx.one("job", id=delivery.payload["job"], chat_id=None)
             if row is None:  # deleted by hand
                 return None
             job = Job.from_row(row)
             files = [dict(file) for file in tx.all("files_of", job_id=job.id)]
-            before = int(tx.value("jobs_before", id=job.id) or 0)
-            return job, files, before, int(tx.value("tokens_of", conversation=f"job:{job.id}"))
+            steps = job_view.CARD_STEPS if delivery.kind == "failure" else 0
+            return job_view.look(tx, job, self._clock.now(), steps=steps), files
 
         found = await self._store.read(look)
         if found is None:
             return []
-        job, files, before, tokens = found
+        view, files = found
         if delivery.kind == "card":
-            return [self._card(job, language, before, tokens)]
-        if delivery.kind == "failure":
-            parts = compose.failure_parts(job, self._signer, language=language)
-        elif delivery.kind == "question":
-            parts = compose.question_parts(job, language=language)
-        else:
-            parts = await asyncio.to_thread(compose.result_parts, job, files, language=language)
+            return [job_card.card_part(view, self._signer, language=language)]
+        parts = await asyncio.to_thread(
+            job_endings.parts, delivery.kind, view, files, self._signer, language=language
+        )
         return await self._kept(delivery, parts)
 
     async def _kept(self, delivery: Delivery, parts: list[Part]) -> list[Part]:
@@ -284,23 +286,6 @@ class Outbox:
             lambda tx: tx.run("keep_parts", id=delivery.id, payload=payload), durable=False
         )
         return parts
-
-    def _card(self, job: Job, language: str, before: int, tokens: int) -> Part:
-        started = moment(job.started_at) if job.started_at else self._clock.now()
-        elapsed_s = (self._clock.now() - started).total_seconds()
-        text = compose.card_text(
-            job, language=language, elapsed_s=elapsed_s, before=before, tokens=tokens
-        )
-        return {
-            "do": "card",
-            "job": job.id,
-            "final": job.status.final,
-            "text": text,
-            "entities": [],
-            "reply_to": job.request_message_id,
-            "silent": True,
-            "buttons": compose.card_buttons(job, self._signer, language=language),
-        }
 
     async def _sent(self, delivery: Delivery, parts: list[Part], message_id: int) -> None:
         part = parts[delivery.sent_parts]
@@ -313,6 +298,15 @@ class Outbox:
                 last=delivery.sent_parts + 1 == len(parts),
                 now=stamp(self._clock.now()),
             )
+            job_id, what = part.get("of_job") or (delivery.payload.get("job"), delivery.kind)
+            if job_id is not None:
+                tx.run(
+                    "note_job_message",
+                    chat_id=delivery.chat_id,
+                    message_id=message_id,
+                    job_id=job_id,
+                    what=what,
+                )
             if part["do"] == "card":
                 tx.run(
                     "insert_card",
@@ -337,6 +331,8 @@ class Outbox:
         change = changes.get(error.reason)
         if part["do"] == "photo" and error.reason != "blocked":
             change = {"do": "document"}  # a file that is no picture, or a very large one
+        elif part["do"] == "buttons":
+            change = None  # without its message there is nothing to do
         if change is not None and any(part.get(key) != value for key, value in change.items()):
             part.update(change)
         elif error.reason == "too_big":

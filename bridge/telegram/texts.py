@@ -29,6 +29,11 @@ def patterns(what: str) -> str:
     return "|".join(pattern for code in LANGUAGES for pattern in _language(code)[what])
 
 
+def words(what: str) -> frozenset[str]:
+    """Words that mean the same thing, of every language."""
+    return frozenset(word for code in LANGUAGES for word in _language(code)[what])
+
+
 def texts(language: str) -> dict[str, Any]:
     """Everything in the file of a language, by key."""
     return dict(_language(language))

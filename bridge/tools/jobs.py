@@ -12,15 +12,14 @@ from typing import Any
 
 from bridge import failpoints, received
 from bridge.agent.tool import Input, Tool, ToolFailed
-from bridge.conversation import chat_conversation, without_tags
+from bridge.conversation import Message, append, chat_conversation, without_tags
 from bridge.errors import JobNotFound, JobRefused
 from bridge.models import Job, JobStatus, NewJob, short
-from bridge.queue import Queue, list_jobs
+from bridge.queue import URGENT_PRIORITY, Queue, list_jobs
 from bridge.received import Received
 from bridge.store import Tx
 
 KINDS = ["research", "browser", "code", "files", "other"]
-URGENT_PRIORITY = 10
 SIMILAR_WITHIN_ACTIVE = 20  # active jobs looked through for one that is the same
 ACTIVE = (
     JobStatus.PENDING,
@@ -151,6 +150,43 @@ def start_job(
     job = queue.insert(tx, new)
     failpoints.hit("after_enqueue")
     return job
+
+
+def start_again(
+    tx: Tx, queue: Queue, origin: Origin, earlier: Job, *, now: str
+) -> tuple[Job, bool]:
+    """The same task once more, and whether it is new: while one lives, no other is started."""
+    key = f"again:{earlier.id}"
+    live = tx.one("live_job_by_key", unique_key=key)
+    if live is not None:
+        return Job.from_row(live), False
+    new = NewJob(
+        chat_id=origin.chat_id,
+        thread_id=origin.thread_id,
+        user_id=origin.user_id,
+        request_message_id=origin.message_id,
+        prompt=earlier.prompt,
+        title=earlier.title,
+        kind=earlier.kind,
+        data=earlier.data,
+        max_attempts=earlier.max_attempts,
+        timeout_s=earlier.timeout_s,
+        continues=earlier.continues,
+        unique_key=key,
+        source=f"{origin.source}:0",
+    )
+    job = queue.insert(tx, new)
+    note_queued(tx, job, job.name, now=now)
+    return job, True
+
+
+def note_queued(tx: Tx, job: Job, about: str, *, now: str) -> None:
+    """The chat's conversation is told of a job that its model did not start."""
+    said = short(without_tags(about), 200)
+    event = f'<kitt-event job="{job.id}" status="queued">{said}</kitt-event>'
+    block = {"type": "text", "text": event}
+    message = Message(role="user", content=[block], source=f"job:{job.id}:queued")
+    append(tx, chat_conversation(job.chat_id, job.thread_id), message, now=now)
 
 
 def _files(tx: Tx, origin: Origin, prompt: str) -> list[Received]:

@@ -406,3 +406,45 @@ async def test_an_answer_takes_precedence_over_cards(board: Board) -> None:
     await board.sent()
 
     assert board.clock.monotonic() - asked < 0.01
+
+
+async def test_the_last_steps_are_shown_as_soon_as_they_are_asked_for(board: Board) -> None:
+    job = await board.running()
+    for step in ("One", "Two", "Three", "Four"):
+        await board.queue.progress(job, 10, step)
+    await board.refresh()
+    before = board.edits()
+
+    board.clock.advance(2)  # less than between two edits, enough for the budget
+    await board.store.write(lambda tx: tx.run("fold_card", job_id=job.id))
+    await board.refresh()
+    unfolded = board.card()
+    text, kinds = unfolded.text, [entity["type"] for entity in unfolded.entities]
+    board.clock.advance(2)
+    await board.store.write(lambda tx: tx.run("fold_card", job_id=job.id))
+    await board.refresh()
+
+    steps = [line[9:] for line in text.partition("📋 Last steps\n")[2].split("\n")]
+    assert steps == ["Two", "Three", "Four"]
+    assert kinds == ["expandable_blockquote"]
+    assert "📋" not in board.card().text
+    assert board.edits() - before == 2
+
+
+async def test_a_job_that_falls_silent_is_shown_so(board: Board) -> None:
+    await board.running()
+    await board.refresh()
+
+    for _ in range(8):
+        board.clock.advance(CLOCK_EDIT_S)
+        await board.refresh()
+
+    assert board.card().text.endswith("💤 Nothing heard for 3:00; it is still at work")
+
+
+async def test_a_blocked_job_names_what_it_waits_for(board: Board) -> None:
+    first = await board.queue.add(a_job())
+    await board.queue.add(a_job(after=(first.id,)))
+    await board.sent()
+
+    assert board.card(2).text.endswith("⛓ Waits for #1")

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from bridge.emulator.claude import ClaudeEmulator
 from bridge.emulator.script import Reply
 from bridge.emulator.telegram import TelegramEmulator
+from bridge.models import Artifact
 from bridge.telegram.buttons import Signer
 
 FUZZ = settings(
@@ -113,45 +114,6 @@ async def test_the_model_knows_what_bg_started(bridge: House, chat: Person) -> N
     assert [message["role"] for message in messages] == ["user", "assistant", "user"]
     assert "Count the pelicans" in str(messages[0])
     assert "(job 1)" in str(messages[1])
-
-
-async def test_jobs_lists_the_newest_first_with_a_button_each(bridge: House, chat: Person) -> None:
-    await chat.ask("/bg Count the pelicans")
-    await chat.ask("/bg Count the herons")
-    job = await bridge.job_runs()
-    await bridge.queue.progress(job, 40, "Counting")
-
-    answer = await chat.ask("/jobs")
-
-    assert answer.text.split("\n") == [
-        "Jobs · 1 running · 1 waiting",
-        "⏳ #2 Count the herons · waiting",
-        "🛠 #1 Count the pelicans · ▰▰▱▱▱ 40 %",
-    ]
-    assert [button["text"] for button in answer.buttons[0]] == ["2", "1"]
-
-
-async def test_many_jobs_fit_into_one_message(bridge: House, chat: Person) -> None:
-    for number in range(30):
-        prompt = f"{number} " + "pelicans " * 50
-        bridge.rows("INSERT INTO jobs (chat_id, prompt) VALUES ('7', :prompt)", prompt=prompt)
-
-    answer = await chat.ask("/jobs")
-
-    assert len(answer.text.split("\n")) == 11
-    assert "#30" in answer.text
-
-
-async def test_job_tells_all_of_one(bridge: House, chat: Person) -> None:
-    await chat.ask("/bg Count the pelicans")
-    job = await bridge.job_runs()
-    await bridge.queue.progress(job, 40, "Counting")
-
-    answer = await chat.ask("/job 1")
-
-    assert answer.text.startswith("🛠 #1 · Count the pelicans\nrunning\n» Count the pelicans")
-    assert "progress Counting" in answer.text
-    assert [row[0]["text"] for row in answer.buttons] == ["⏹ Cancel"]
 
 
 async def test_cancel_ends_a_job_and_its_card(bridge: House, chat: Person) -> None:
@@ -281,6 +243,90 @@ async def test_the_retry_button_of_a_failure_runs_the_job_again(
     await chat.sees("In the queue")
 
 
+async def test_a_button_that_was_used_is_gone(bridge: House, chat: Person) -> None:
+    await chat.ask("/bg Count the pelicans")
+    await bridge.queue.fail(await bridge.job_runs(), "limit", again=False)
+    failure = await chat.sees("❌ #1 failed")
+
+    toast = await chat.press(failure.message_id, "🗑 Never mind")
+
+    assert toast.text == "Then I leave it at that."
+    gone = await chat.sees_where(lambda m: m.message_id == failure.message_id and not m.buttons)
+    assert gone.text == failure.text
+    assert bridge.jobs()[0]["status"] == "failed"
+
+
+async def test_again_is_one_new_job_however_often_it_is_tapped(bridge: House, chat: Person) -> None:
+    await chat.ask("/bg Count the pelicans")
+    await bridge.queue.finish(await bridge.job_runs(), "Three.")
+    result = await chat.sees("Three.")
+
+    answers = [await chat.press(result.message_id, "↻ Again") for _ in range(2)]
+
+    assert [answer.text for answer in answers] == [
+        "↻ It runs again, as job 2.",
+        "It runs again already, as job 2.",
+    ]
+    assert [job["prompt"] for job in bridge.jobs()] == ["Count the pelicans"] * 2
+    card = await chat.sees("🛠 #2")
+    assert card.reply_to == result.message_id
+    await bridge.queue.finish(await bridge.job_runs(), "Four.")
+    assert (await chat.press(result.message_id, "↻ Again")).text == "↻ It runs again, as job 3."
+
+
+async def test_a_job_can_be_put_before_all_that_wait(bridge: House, chat: Person) -> None:
+    for name in ("pelicans", "herons", "storks"):
+        await chat.ask(f"/bg Count the {name}")
+    card = await chat.sees("🛠 #3")
+
+    toast = await chat.press(card.message_id, "⬆ First")
+
+    assert toast.text == "⬆ Job 3 is the next to start."
+    assert (await bridge.job_runs()).id == 3
+    assert (await bridge.job_runs()).id == 1
+
+
+async def test_of_two_that_were_put_first_the_last_one_is(bridge: House, chat: Person) -> None:
+    for name in ("pelicans", "herons", "storks"):
+        await chat.ask(f"/bg Count the {name}")
+    for job_id in (2, 3):
+        await chat.press((await chat.sees(f"🛠 #{job_id}")).message_id, "⬆ First")
+
+    assert [(await bridge.job_runs()).id for _ in range(3)] == [3, 2, 1]
+
+
+async def test_the_files_of_a_result_can_be_had_again(bridge: House, chat: Person) -> None:
+    await chat.ask("/bg Count the pelicans")
+    folder = bridge.settings.jobs_dir / "1"
+    folder.mkdir(parents=True)
+    (folder / "count.md").write_text("42")
+    job = await bridge.job_runs()
+    await bridge.queue.finish(job, "Three.", [Artifact(path="count.md", name="count.md")])
+    result = await chat.sees("Three.")
+    await bridge.settled()
+
+    await chat.press(result.message_id, "📎 Files")
+
+    await bridge.settled()
+    names = [message.document.name for message in chat.shown() if message.document]
+    assert names == ["count.md", "count.md"]
+
+
+async def test_every_message_of_a_job_is_known_as_its_own(bridge: House, chat: Person) -> None:
+    await chat.ask("/bg Count the pelicans")
+    await bridge.queue.finish(await bridge.job_runs(), "pelican " * 1_200)
+    await chat.sees("✅ #1")
+    await bridge.settled()
+
+    known = bridge.rows("SELECT message_id, job_id, what FROM job_messages ORDER BY message_id")
+
+    whats = ["card", "result", "result", "result"]
+    assert known == [
+        {"message_id": message.message_id, "job_id": 1, "what": what}
+        for message, what in zip(chat.shown(), whats, strict=True)
+    ]
+
+
 async def test_the_retry_button_of_a_twin_is_answered(bridge: House, chat: Person) -> None:
     await bridge.queue.add(a_job(unique_key="news"))
     await bridge.queue.fail(await bridge.job_runs(), "limit", again=False)
@@ -290,28 +336,6 @@ async def test_the_retry_button_of_a_twin_is_answered(bridge: House, chat: Perso
     answer = await chat.press(failure.message_id, "↻ Try again")
 
     assert answer.text == "Job 2 does the same: wait for it, or cancel it first."
-
-
-async def test_the_details_button_tells_all_of_a_job(bridge: House, chat: Person) -> None:
-    await chat.ask("/bg Count the pelicans")
-    answer = await chat.ask("/jobs")
-
-    toast = await chat.press(answer.message_id, "1")
-
-    assert toast.text == ""
-    details = await chat.sees("» Count the pelicans")
-    assert details.text.startswith("⏳ #1 · Count the pelicans")
-
-
-async def test_two_presses_of_details_are_two_answers(bridge: House, chat: Person) -> None:
-    await chat.ask("/bg Count the pelicans")
-    answer = await chat.ask("/jobs")
-
-    for _ in range(2):
-        await chat.press(answer.message_id, "1")
-
-    await bridge.settled()
-    assert sum("» Count the pelicans" in text for text in chat.texts()) == 2
 
 
 async def test_a_button_for_another_chat_does_nothing(
@@ -432,7 +456,7 @@ async def test_a_done_job_rings_once_as_a_reply_to_its_request(bridge: House, ch
     assert (result.reply_to, result.silent) == (sent, False)
     last = chat.shown()[0]
     assert (last.message_id, last.buttons) == (card.message_id, [])
-    assert re.search(r"Done · 0:0\d$", last.text)
+    assert re.search(r"✅ #1 · Count the pelicans · 0:0\d$", last.text)
     assert len(chat.shown()) == 2
     assert bridge.asked() == []
 

@@ -27,12 +27,6 @@ def a_job(**changes: Any) -> Job:
     return replace(JOB, **changes)
 
 
-def card(language: str = "en", *, elapsed_s: float = 0, before: int = 0, **changes: Any) -> str:
-    return compose.card_text(
-        a_job(**changes), language=language, elapsed_s=elapsed_s, before=before
-    )
-
-
 def parts(markdown: str, **changes: Any) -> list[compose.Part]:
     return compose.text_parts(markdown, language="en", file_name="kitt.md", **changes)
 
@@ -106,28 +100,6 @@ def test_a_result_replies_to_the_request_and_its_files_follow() -> None:
     assert (made[1]["job"], made[1]["path"], made[1]["caption"]) == (12, "report.md", "All of it")
 
 
-def test_a_failure_says_what_and_why_and_offers_another_try() -> None:
-    failed = a_job(status=JobStatus.FAILED, failures=3, error="error: KeyError")
-
-    (part,) = compose.failure_parts(failed, SIGNER, language="en")
-
-    assert (
-        part["text"]
-        == "❌ #12 failed (3 attempts) · Pelicans\n\nCause: an unexpected error (KeyError)"
-    )
-    assert not part["silent"]
-    assert [button["text"] for button in part["buttons"][0]] == ["↻ Try again", "📋 Details"]
-
-
-def test_a_failure_at_the_first_attempt_counts_no_attempts() -> None:
-    failed = a_job(status=JobStatus.FAILED, failures=1, error="refused: no")
-
-    (part,) = compose.failure_parts(failed, SIGNER, language="nl")
-
-    assert part["text"].startswith("❌ #12 mislukt · Pelicans")
-    assert "Oorzaak: het model wijst deze opdracht af (no)" in part["text"]
-
-
 @pytest.mark.parametrize(
     ("language", "how"),
     [
@@ -151,82 +123,3 @@ def test_a_question_of_any_length_can_be_sent() -> None:
 
     assert beginning["text"].startswith("❓ #12 · Pelicans")
     assert (file["do"], file["name"]) == ("document", "kitt-12.md")
-
-
-def test_a_card_in_the_queue_tells_how_many_go_before() -> None:
-    assert card() == "I count them.\n\n🛠 #12 · Pelicans\n⏳ In the queue · just go on chatting"
-    assert "⏳ In de wachtrij (3 voor je) · praat gewoon door" in card("nl", before=3)
-
-
-def test_a_card_of_running_work_shows_bar_step_and_time() -> None:
-    text = card(status=JobStatus.RUNNING, progress=41.0, step="Reading", elapsed_s=108)
-
-    assert text.split("\n")[2:] == ["🛠 #12 · Pelicans", "▰▰▰▰▱▱▱▱▱▱ 41 %", "⚙️ Reading", "⏱ 1:48"]
-
-
-def test_a_card_without_progress_has_no_bar() -> None:
-    assert "▱" not in card(status=JobStatus.RUNNING)
-
-
-def test_a_card_tells_that_it_is_another_attempt() -> None:
-    assert "🔁 attempt 2 of 3" in card(status=JobStatus.RUNNING, failures=1)
-
-
-def test_a_card_tells_how_many_tokens_were_used() -> None:
-    running = a_job(status=JobStatus.RUNNING)
-    text = compose.card_text(running, language="en", elapsed_s=0, tokens=31_400)
-
-    assert "31k tokens" in text
-
-
-@pytest.mark.parametrize(
-    ("status", "line"),
-    [
-        (JobStatus.SCHEDULED, "🕓 Goes on at 2026-11-22 07:35 UTC"),
-        (JobStatus.BLOCKED, "⛓ Waits for another job"),
-        (JobStatus.WAITING, "❓ Waits for your answer"),
-    ],
-)
-def test_a_card_of_work_that_waits_says_for_what(status: JobStatus, line: str) -> None:
-    assert card(status=status, run_at="2026-11-22 07:35:00.000").endswith(line)
-
-
-@pytest.mark.parametrize(
-    ("status", "lines"),
-    [
-        (JobStatus.DONE, ["✅ #12 · Pelicans", "Klaar · 3:52"]),
-        (JobStatus.FAILED, ["❌ #12 · Pelicans", "Mislukt · 3:52"]),
-        (JobStatus.CANCELLED, ["⏹ #12 · Pelicans", "Geannuleerd · 3:52"]),
-    ],
-)
-def test_the_last_face_of_a_card_shows_the_end_and_how_long_it_took(
-    status: JobStatus, lines: list[str]
-) -> None:
-    text = card(
-        "nl",
-        status=status,
-        started_at="2026-11-22 07:30:00.000",
-        completed_at="2026-11-22 07:33:52.900",
-    )
-
-    assert text.split("\n")[2:] == lines
-
-
-def test_a_job_cancelled_in_the_queue_took_no_time() -> None:
-    text = card(status=JobStatus.CANCELLED, completed_at="2026-11-22 07:33:52.900")
-
-    assert text.endswith("⏹ #12 · Pelicans\nCancelled")
-
-
-@pytest.mark.parametrize("status", JobStatus)
-def test_a_card_has_a_button_only_while_it_does_something(status: JobStatus) -> None:
-    buttons = compose.card_buttons(a_job(status=status), SIGNER, language="en")
-
-    assert bool(buttons) is not status.final
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(-5, "0:00"), (9, "0:09"), (108, "1:48"), (3_725, "1:02:05")]
-)
-def test_a_duration_is_written_as_a_clock(seconds: float, text: str) -> None:
-    assert compose.clock_text(seconds) == text

@@ -80,6 +80,7 @@ def test_no_text_is_left_over() -> None:
     patterns = (
         *("command_", "status_", "card_", "cause_", "alert_", "unit_", "when_one_"),
         *("setting_", "choice_", "about_", "unfit_"),
+        "filter_name_",
     )
     unused = [
         key

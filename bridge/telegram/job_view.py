@@ -1,0 +1,67 @@
+"""What of a job can be seen beside its row, read in one transaction."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from bridge.clock import moment
+from bridge.conversation import job_conversation
+from bridge.models import Job, JobStatus
+from bridge.store import Tx
+
+CARD_STEPS: Final = 3
+PARENTS_NAMED: Final = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """Something a job has reported, and when."""
+
+    at: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobView:
+    """A job as a chat may show it."""
+
+    job: Job
+    now: datetime
+    before: int = 0  # jobs that go before it
+    tokens: int = 0
+    waits_for: tuple[int, ...] = ()  # jobs it is blocked by
+    heard_at: str = ""  # when something was last heard of it, while it runs
+    steps: tuple[Step, ...] = field(default=())  # the last ones, oldest first
+    unfolded: bool = False  # its card shows them
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since it was first claimed."""
+        return self._since(self.job.started_at)
+
+    @property
+    def silent_s(self) -> float:
+        """Seconds since something was last heard of it."""
+        return self._since(self.heard_at)
+
+    def _since(self, at: str | None) -> float:
+        return max(0.0, (self.now - moment(at)).total_seconds()) if at else 0.0
+
+
+def look(tx: Tx, job: Job, now: datetime, *, unfolded: bool = False, steps: int = 0) -> JobView:
+    """The view of a job; `steps` is how many of its last steps are wanted."""
+    pending, running = job.status is JobStatus.PENDING, job.status is JobStatus.RUNNING
+    blocked = job.status is JobStatus.BLOCKED
+    parents = tx.all("open_parents_of", job_id=job.id, limit=PARENTS_NAMED) if blocked else []
+    rows = tx.all("last_steps", job_id=job.id, limit=steps) if steps else []
+    heard_at = tx.value("last_event_at", job_id=job.id) if running else None
+    return JobView(
+        job=job,
+        now=now,
+        before=int(tx.value("jobs_before", id=job.id) or 0) if pending else 0,
+        tokens=int(tx.value("tokens_of", conversation=job_conversation(job.id))),
+        waits_for=tuple(row["after_id"] for row in parents),
+        heard_at=heard_at or "",
+        steps=tuple(Step(at=row["at"], text=row["step"]) for row in reversed(rows)),
+        unfolded=unfolded,
+    )
