@@ -1,14 +1,16 @@
-"""Who may use the bot: nobody, until one person has claimed it.
+"""Who may use the bot: nobody, until one person has claimed it; then whom its owners allow.
 
 A person is a numeric Telegram id, never a name or a chat: those change hands. Owners are the ids in
 KITT_OWNER and whoever sent a claim code, which only the terminal of `kitt setup` has shown.
-Everyone else is a stranger. Every function works inside the caller's transaction, so that a claim
-or a refusal commits together with the update it came from.
+Everyone else is a stranger until an owner allows or blocks them (`access.py`). Every function works
+inside the caller's transaction, so that a claim or a refusal commits together with the update it
+came from.
 """
 
 import hashlib
 import hmac
 import secrets
+import unicodedata
 from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 from typing import Final, Literal
@@ -17,7 +19,7 @@ from bridge.clock import stamp
 from bridge.models import clean_text, short
 from bridge.store import Tx
 
-Role = Literal["owner", "stranger"]
+Role = Literal["owner", "allowed", "stranger", "blocked"]
 
 CLAIM_BYTES: Final = 16  # 128 bits: 22 characters in a link, beyond guessing
 CLAIM_LIFE: Final = timedelta(minutes=10)
@@ -27,23 +29,31 @@ NAME_CHARS_MAX: Final = 64
 
 
 def role(tx: Tx, settings_owners: AbstractSet[int], user_id: int) -> Role:
-    """What this person may do; a stranger unless KITT_OWNER or a claim says otherwise."""
+    """What this person may do; a stranger unless KITT_OWNER, a claim or an owner says otherwise."""
     if user_id in settings_owners:
         return "owner"
     known = tx.one("user", user_id=str(user_id))
-    return "owner" if known is not None and known["role"] == "owner" else "stranger"
+    if known is None:
+        return "stranger"
+    given: Role = known["role"]
+    return given
 
 
 def owners(tx: Tx, settings_owners: AbstractSet[int]) -> frozenset[int]:
-    """Everyone who may use the bot."""
-    ids = [row["user_id"] for row in tx.all("owners")]
+    """Everyone who may decide who uses the bot."""
+    return frozenset(settings_owners) | with_role(tx, "owner")
+
+
+def with_role(tx: Tx, role: Role) -> frozenset[int]:
+    """Everyone who was given this role."""
+    ids = [row["user_id"] for row in tx.all("with_role", role=role)]
     # A row made by hand whose id is no number is nobody, and must not stop anyone else.
-    return frozenset(settings_owners) | {int(user_id) for user_id in ids if user_id.isdecimal()}
+    return frozenset(int(user_id) for user_id in ids if user_id.isdecimal())
 
 
 def remember(tx: Tx, user_id: int, name: str, language: str) -> None:
     """Keep the name and language of someone. What they may do stays as it is."""
-    tx.run("remember_user", user_id=str(user_id), name=_one_line(name), language=language)
+    tx.run("remember_user", user_id=str(user_id), name=plain_name(name), language=language)
 
 
 def new_claim(tx: Tx, now: datetime) -> str:
@@ -76,7 +86,7 @@ def claim(tx: Tx, code: str, user_id: int, name: str, language: str, now: dateti
         tx.run("claim_try")
         return False
     tx.run("drop_claims")
-    tx.run("put_user", user_id=str(user_id), role="owner", name=_one_line(name), language=language)
+    tx.run("put_user", user_id=str(user_id), role="owner", name=plain_name(name), language=language)
     return True
 
 
@@ -92,7 +102,7 @@ def stranger_may_be_answered(tx: Tx, user_id: int, name: str, language: str, now
     tx.run(
         "stranger_refused",
         user_id=str(user_id),
-        name=_one_line(name),
+        name=plain_name(name),
         language=language,
         now=stamp(now),
     )
@@ -103,5 +113,7 @@ def _hash(code: str) -> str:
     return hashlib.sha256(code.encode("utf-8", "replace")).hexdigest()
 
 
-def _one_line(name: str) -> str:
-    return short(clean_text(name), NAME_CHARS_MAX)
+def plain_name(name: str) -> str:
+    """A name is chosen by whoever bears it: no signs that nobody sees or that turn a line round."""
+    visible = "".join(c if unicodedata.category(c)[0] != "C" else " " for c in clean_text(name))
+    return short(visible, NAME_CHARS_MAX)

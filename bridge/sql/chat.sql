@@ -130,9 +130,9 @@ VALUES (:user_id, 'stranger', :name, :language, :now)
 ON CONFLICT (user_id) DO UPDATE SET name = excluded.name, language = excluded.language,
                                     refused_at = excluded.refused_at
 
--- name: owners
--- Everyone who may use the bot by a claim.
-SELECT user_id FROM users WHERE role = 'owner'
+-- name: with_role
+-- Everyone who was given this role: `owner` by a claim, the others by an owner.
+SELECT user_id FROM users WHERE role = :role
 
 -- name: put_claim
 -- A new one-time code; older ones end.

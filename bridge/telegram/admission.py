@@ -1,18 +1,22 @@
 """Who passes, and what the others hear: a claim by code, one polite line a day, or nothing.
 
-Decided on the numeric id of who sent an update, before anything else looks at it.
+Decided on the numeric id of who sent an update, before anything else looks at it, and from memory:
+whoever changes a role calls `reload` after the commit. A stranger is told once a day that this bot
+is private, and the owners are asked about them; someone blocked hears nothing.
 """
 
 import logging
-from collections.abc import Set as AbstractSet
 
 from bridge import people
 from bridge.clock import Clock
 from bridge.store import Store, Tx
+from bridge.telegram import compose
 from bridge.telegram.commands import Commands
+from bridge.telegram.compose import Part
 from bridge.telegram.errands import Errands
 from bridge.telegram.gate import Incoming, Press
 from bridge.telegram.outbox import Outbox
+from bridge.telegram.people_commands import PeopleCommands
 from bridge.telegram.texts import say
 
 log = logging.getLogger(__name__)
@@ -29,23 +33,35 @@ class Admission:
         outbox: Outbox,
         errands: Errands,
         clock: Clock,
-        settings_owners: AbstractSet[int],
+        people_commands: PeopleCommands,
     ) -> None:
         self._store = store
         self._commands = commands
         self._outbox = outbox
         self._errands = errands
         self._clock = clock
-        self._settings_owners = settings_owners
+        self._people = people_commands
         self._known: dict[str, tuple[str, str]] = {}
+        self._allowed: frozenset[int] = frozenset()
+        self._blocked: frozenset[int] = frozenset()
         self.owners: frozenset[int] = frozenset()
 
     def load(self, tx: Tx) -> None:
-        """Who the owners are, from the settings and the database."""
-        self.owners = people.owners(tx, self._settings_owners)
+        """Who has which role, from the settings and the database."""
+        self.owners = people.owners(tx, self._people.settings_owners)
+        self._allowed = people.with_role(tx, "allowed") - self.owners
+        self._blocked = people.with_role(tx, "blocked") - self.owners
+
+    async def reload(self) -> None:
+        """Somebody's role may have changed."""
+        await self._store.read(self.load)
 
     def admits(self, item: Incoming | Press) -> bool:
         """True for whoever may use the bot."""
+        return self.is_owner(item) or int(item.user_id) in self._allowed
+
+    def is_owner(self, item: Incoming | Press) -> bool:
+        """True for whoever decides who may use the bot."""
         return int(item.user_id) in self.owners
 
     def meet(self, item: Incoming | Press) -> None:
@@ -56,22 +72,25 @@ class Admission:
             self._known[item.user_id] = (item.name, item.language)
             self._errands.run(self._remember, item)
 
-    async def stranger(self, item: Incoming | Press) -> None:
-        """Everything of someone who does not pass ends here; never the model."""
-        if isinstance(item, Press):
+    async def stranger(self, item: Incoming | Press) -> bool:
+        """Everything of someone who does not pass ends here; never the model.
+
+        True when the database says that they do pass: they were allowed a moment ago.
+        """
+        if isinstance(item, Press) or int(item.user_id) in self._blocked:
             await self._commands.over(item.update_id, state="refused")
-            return
+            return False
         command, argument = item.command or ("", "")
         claiming = command == "start" and bool(argument)
         if claiming and await self._claim(item, argument):
-            return
+            return False
         if claiming and not self.owners:
             await self._commands.say(item, "claim_wrong", state="refused")  # five tries, then new
-        elif await self._store.write(lambda tx: self._may_be_answered(tx, item)):
-            key = "claim_wrong" if claiming else "stranger" if self.owners else "unclaimed"
-            await self._commands.say(item, key, state="refused")
-        else:
-            await self._commands.over(item.update_id, state="refused")
+            return False
+        if not await self._store.write(lambda tx: self._refuse(tx, item, claiming)):
+            return False
+        await self.reload()
+        return True
 
     async def _claim(self, item: Incoming, code: str) -> bool:
         user_id = int(item.user_id)
@@ -83,14 +102,27 @@ class Admission:
         if not await self._store.write(claim):
             return False
         log.info("User %s is now an owner", item.user_id)
-        self.owners |= {user_id}
+        await self.reload()
         welcome = say(item.language, "welcome", name=item.name)
         await self._commands.say(item, "claimed", welcome=welcome)
         return True
 
-    def _may_be_answered(self, tx: Tx, item: Incoming) -> bool:
-        now, user_id = self._clock.now(), int(item.user_id)
-        return people.stranger_may_be_answered(tx, user_id, item.name, item.language, now)
+    def _refuse(self, tx: Tx, item: Incoming, claiming: bool) -> bool:
+        """The line of today, if it was not said yet, and the question to the owners, as one."""
+        user_id, now = int(item.user_id), self._clock.now()
+        role = people.role(tx, self._people.settings_owners, user_id)
+        if role in ("owner", "allowed"):
+            return True
+        parts: list[Part] = []
+        if role == "stranger" and people.stranger_may_be_answered(
+            tx, user_id, item.name, item.language, now
+        ):
+            key = "claim_wrong" if claiming else "stranger" if self.owners else "unclaimed"
+            parts = [compose.plain_part(say(item.language, key))]
+        if role == "stranger" and self.owners and not claiming:
+            self._people.ask(tx, user_id)
+        self._commands.answer(tx, item, parts, state="refused")
+        return False
 
     async def _remember(self, item: Incoming | Press) -> None:
         def remember(tx: Tx) -> None:

@@ -44,7 +44,14 @@ Buttons = list[list[dict[str, str]]]
 POLL_S = 30
 POLL_GRACE_S = 15  # for the answer to travel
 DOWNLOAD_READ_S = 30
-ALLOWED_UPDATES = ["message", "edited_message", "callback_query", "my_chat_member"]
+ALLOWED_UPDATES = [
+    "message",
+    "edited_message",
+    "callback_query",
+    "my_chat_member",
+    "message_reaction",
+    "stopped_message_generation",
+]
 NOT_SENT = (httpx.PoolTimeout, httpx.ConnectTimeout, httpx.ConnectError)
 
 

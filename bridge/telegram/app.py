@@ -34,6 +34,7 @@ from bridge.telegram.job_files import JobFiles
 from bridge.telegram.job_pages import JobPages
 from bridge.telegram.menu import offer_commands
 from bridge.telegram.outbox import Outbox
+from bridge.telegram.people_commands import PeopleCommands
 from bridge.telegram.routing import Routing
 from bridge.telegram.schedule_commands import ScheduleCommands
 from bridge.telegram.settings_commands import SettingsCommands
@@ -75,6 +76,9 @@ class Bridge:
         queue = Queue(store=store, clock=clock, lease_s=settings.lease_s)
         about: dict[str, Any] = {"queue": queue, "signer": self._signer, "clock": clock}
         schedules = ScheduleCommands(**about)
+        self._people = PeopleCommands(
+            signer=self._signer, clock=clock, settings_owners=settings.owners
+        )
         self._agent = Agent(
             queue=queue,
             model=model,
@@ -85,18 +89,15 @@ class Bridge:
             chosen=self._chosen,
             files_dir=settings.files_dir,
         )
-        self._commands = Commands(
-            store=store,
-            clock=clock,
-            families=self._families(settings, schedules, **about),
-        )
+        families = (*self._families(settings, schedules, **about), self._people)
+        self._commands = Commands(store=store, clock=clock, families=families)
         self._admission = Admission(
             store=store,
             commands=self._commands,
             outbox=self._outbox,
             errands=self._errands,
             clock=clock,
-            settings_owners=settings.owners,
+            people_commands=self._people,
         )
         self._attachments = Attachments(
             api=self._api,

@@ -47,6 +47,15 @@ VERBS = {
     "um": "all of them",
     "uo": "one of them",
     "uc": "choose",
+    # people, for owners
+    "ma": "asked about: allow",
+    "md": "asked about: refuse",
+    "mb": "asked about: block",
+    "ml": "a page of the list",
+    "mo": "one of them",
+    "ms": "allow",
+    "mx": "no longer allow",
+    "mk": "block",
 }
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 

@@ -55,13 +55,17 @@ class Commands:
         name, argument = message.command or ("", "")
         family = self._by_name.get(name)
         if family is None:
-            command = short(message.text.split()[0], 40)
-            await self.say(message, "unknown_command", command=command)
+            await self.unknown(message)
         elif name in family.read_only:
             parts = await self._store.read(lambda tx: family.command(tx, message, name, argument))
-            await self._store.write(lambda tx: self._answer(tx, message, parts))
+            await self._store.write(lambda tx: self.answer(tx, message, parts))
         else:
             await self._store.write(lambda tx: self._carry_out(tx, family, message))
+
+    async def unknown(self, message: Incoming) -> None:
+        """There is no such command, for who wrote it."""
+        command = short(message.text.split()[0], 40)
+        await self.say(message, "unknown_command", command=command)
 
     async def press(self, press: Press, verb: str, number: int) -> str:
         """Carry out a button; the short text shown to who pressed it."""
@@ -82,7 +86,7 @@ class Commands:
         """Answer with one of our own sentences."""
         part = compose.plain_part(say(message.language, key, **values))
 
-        await self._store.write(lambda tx: self._answer(tx, message, [part], state=state))
+        await self._store.write(lambda tx: self.answer(tx, message, [part], state=state))
 
     async def tell(self, item: Incoming | Press, key: str, **values: object) -> None:
         """Say something about an update, which goes on or is over already."""
@@ -94,9 +98,10 @@ class Commands:
         now = stamp(self._clock.now())
         await self._store.write(lambda tx: over(tx, update_id, state=state, now=now), durable=False)
 
-    def _answer(
+    def answer(
         self, tx: Tx, item: Incoming | Press, parts: list[Part], *, state: str = "done"
     ) -> None:
+        """The update is over and this is owed for it, unless it was over already."""
         if self._over(tx, item, state=state):
             self._owe(tx, item, parts)
 

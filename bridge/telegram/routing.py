@@ -25,6 +25,7 @@ from bridge.telegram.commands import Commands
 from bridge.telegram.errands import Errands
 from bridge.telegram.gate import Incoming, Press
 from bridge.telegram.outbox import Outbox
+from bridge.telegram.people_commands import OWNERS_ONLY, VERBS_OF_OWNERS
 from bridge.telegram.schedule_commands import for_the_agent
 from bridge.telegram.texts import say
 
@@ -64,14 +65,21 @@ class Routing:
         if item is None:
             self._errands.run(self._commands.over, update.update_id, state="refused")
         elif not self._admission.admits(item):
-            self._errands.run(self._admission.stranger, item)
+            self._errands.run(self._stranger, item)
         else:
-            self._admission.meet(item)
-            item = self._chosen.in_their_language(item)
-            if isinstance(item, Press):
-                self._errands.run(self._press, item)
-            else:
-                self._message(item)
+            self._admitted(item)
+
+    def _admitted(self, item: Incoming | Press) -> None:
+        self._admission.meet(item)
+        item = self._chosen.in_their_language(item)
+        if isinstance(item, Press):
+            self._errands.run(self._press, item)
+        else:
+            self._message(item)
+
+    async def _stranger(self, item: Incoming | Press) -> None:
+        if await self._admission.stranger(item):
+            self._admitted(item)
 
     def _message(self, message: Incoming) -> None:
         chat = self._chat(message)
@@ -85,6 +93,8 @@ class Routing:
             self._attachments.take(message)
         elif command is not None and command[0] == "schedule" and for_the_agent(command[1]):
             chat.receive(replace(message, text=command[1]))
+        elif command is not None and command[0] in OWNERS_ONLY:
+            self._errands.run(self._owners_command, message)
         elif command is not None:
             self._errands.run(self._commands.handle, message)
         elif message.is_sound:
@@ -122,10 +132,17 @@ class Routing:
         else:
             await self._commands.say(message, "nothing_to_stop")
 
+    async def _owners_command(self, message: Incoming) -> None:
+        if self._admission.is_owner(message):
+            await self._commands.handle(message)
+            await self._admission.reload()
+        else:
+            await self._commands.unknown(message)
+
     async def _press(self, press: Press) -> None:
         """A button: check it, act, answer. Unknown data is never anyone's message."""
         known = self._signer.read(press.data, press.chat_id)
-        if known is None:
+        if known is None or (known[0] in VERBS_OF_OWNERS and not self._admission.is_owner(press)):
             await self._commands.over(press.update_id, state="refused")
             text, alert = say(press.language, "not_for_you"), True
         elif known[0] == "ts":
@@ -133,6 +150,8 @@ class Routing:
             text, alert = "", False
         else:
             text, alert = await self._commands.press(press, *known), False
+            if known[0] in VERBS_OF_OWNERS:
+                await self._admission.reload()
         await self._api.answer_callback(press.callback_id, text, alert=alert)
 
     async def drain(self, timeout_s: float) -> None:

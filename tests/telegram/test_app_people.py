@@ -48,8 +48,8 @@ async def quiet(house: House) -> None:
 @pytest.mark.parametrize(
     ("language", "line"),
     [
-        ("en", "This is a private bot. Ask its owner for access."),
-        ("nl", "Dit is een privébot. Vraag de eigenaar om toegang."),
+        ("en", "This is a private bot. I have asked its owner whether you may use it."),
+        ("nl", "Dit is een privébot. Ik heb de eigenaar gevraagd of je hem mag gebruiken."),
     ],
 )
 async def test_a_stranger_gets_one_line_a_day_and_the_model_nothing(

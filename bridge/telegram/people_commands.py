@@ -1,0 +1,173 @@
+"""`/users`, `/allow`, `/deny`, `/block`, and the card that asks the owners about a stranger.
+
+For owners only: whoever writes or presses is looked up in the transaction that changes something.
+A stranger is decided about once: the first tap counts, every owner's card then says who decided
+what, and a later tap hears it too.
+"""
+
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import Final
+
+from bridge import access, people
+from bridge.access import Known, OwnerStays
+from bridge.clock import Clock, stamp
+from bridge.deliveries import owe
+from bridge.people import Role
+from bridge.store import Tx
+from bridge.telegram import people_words
+from bridge.telegram.buttons import Signer
+from bridge.telegram.compose import Part, plain_part
+from bridge.telegram.gate import Incoming, Press, language_of_chat
+from bridge.telegram.texts import say
+
+Done = tuple[str, list[Part]]  # the short text for who pressed, and what the chat is owed
+COMMANDS: Final[dict[str, Role]] = {"allow": "allowed", "deny": "stranger", "block": "blocked"}
+ASKED: Final[dict[str, Role]] = {"ma": "allowed", "md": "stranger", "mb": "blocked"}
+CHANGED: Final[dict[str, Role]] = {"ms": "allowed", "mx": "stranger", "mk": "blocked"}
+SAID: Final[dict[Role, str]] = {
+    "allowed": "person_allowed",
+    "stranger": "person_removed",
+    "blocked": "person_blocked",
+}
+STAYS: Final = {"settings": "owner_stays_settings", "self": "owner_stays_self"}
+OWNERS_ONLY: Final = ("users", *COMMANDS)  # to anybody else these are no commands
+VERBS_OF_OWNERS: Final = (*ASKED, "ml", "mo", *CHANGED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeopleCommands:
+    """Carries out what concerns people."""
+
+    signer: Signer
+    clock: Clock
+    settings_owners: AbstractSet[int]
+    names = OWNERS_ONLY
+    read_only = ("users",)
+    verbs = VERBS_OF_OWNERS
+
+    def ask(self, tx: Tx, user_id: int) -> None:
+        """Ask every owner about a stranger who wrote; once a day at most."""
+        now = self.clock.now()
+        if not access.ask(tx, user_id, now):
+            return
+        who = access.find(tx, self.settings_owners, user_id)
+        for owner in sorted(people.owners(tx, self.settings_owners)):
+            part = people_words.asking_part(
+                self.signer, who, owner=str(owner), language=language_of_chat(tx, str(owner))
+            )
+            self._owe(tx, owner, part, key=f"access:{user_id}:{stamp(now)}:{owner}")
+
+    def command(self, tx: Tx, message: Incoming, name: str, argument: str) -> list[Part]:
+        """Carry out one of `names`."""
+        language = message.language
+        if not self._is_owner(tx, message):
+            return [plain_part(say(language, "unknown_command", command=f"/{name}"))]
+        if name == "users":
+            return [self._list(tx, message, 0)]
+        digits = argument.strip()
+        if not (digits.isascii() and digits.isdecimal() and 0 < int(digits[:19]) < 2**52):
+            return [plain_part(say(language, "person_how", command=name))]
+        try:
+            return [people_words.with_names(self._change(tx, message, int(digits), COMMANDS[name]))]
+        except OwnerStays as error:
+            return [plain_part(say(language, STAYS[error.reason]))]
+
+    def press(self, tx: Tx, press: Press, verb: str, number: int) -> Done:
+        """Carry out one of `verbs`."""
+        if not self._is_owner(tx, press):
+            return say(press.language, "not_for_you"), []
+        if verb in ASKED:
+            return self._answer(tx, press, number, ASKED[verb])
+        acts: dict[str, Callable[[Tx, Press, int], Part]] = {"ml": self._list, "mo": self._one}
+        if verb in acts:
+            return "", self._edit(press, acts[verb](tx, press, number))
+        try:
+            text = self._change(tx, press, number, CHANGED[verb])
+        except OwnerStays as error:
+            return say(press.language, STAYS[error.reason]), []
+        return (
+            str(people_words.with_names(text)["text"]),
+            self._edit(press, self._one(tx, press, number)),
+        )
+
+    def _answer(self, tx: Tx, press: Press, user_id: int, role: Role) -> Done:
+        """A tap on the card that asks; only the first one of all owners decides."""
+        language = press.language
+        decided = access.decided(tx, user_id)
+        try:
+            if decided is None:
+                self._decide(tx, press, user_id, role)
+        except OwnerStays as error:
+            return say(language, STAYS[error.reason]), []
+        who = access.find(tx, self.settings_owners, user_id)
+        if decided is None:
+            part = people_words.decided_part(who, role, press.name, language=language)
+            return "", self._edit(press, part)
+        part = people_words.decided_part(who, decided.role, decided.by, language=language)
+        key = people_words.DECIDED[decided.role]
+        return say(language, key, by=decided.by), self._edit(press, part)
+
+    def _change(self, tx: Tx, by: Incoming | Press, user_id: int, role: Role) -> str:
+        self._decide(tx, by, user_id, role)
+        who = access.find(tx, self.settings_owners, user_id)
+        return say(by.language, SAID[role], name=people_words.name_of(who.name, user_id))
+
+    def _decide(self, tx: Tx, by: Incoming | Press, user_id: int, role: Role) -> None:
+        """The decision, its word to the person, and the end of the cards that ask."""
+        before = access.find(tx, self.settings_owners, user_id)
+        access.decide(tx, self.settings_owners, user_id, role, by=int(by.user_id), name=by.name)
+        if role == "allowed" and before.role != "allowed":
+            self._owe(tx, user_id, plain_part(say(before.language, "access_given")))
+        pressed = by.message_id if isinstance(by, Press) else None
+        self._close_cards(tx, before, role, by.name, but=(by.chat_id, pressed))
+
+    def _close_cards(
+        self, tx: Tx, who: Known, role: Role, by: str, *, but: tuple[str, int | None]
+    ) -> None:
+        """Every owner's card says what was decided; `but` is edited by who pressed it."""
+        for row in tx.all("access_cards", user_id=str(who.user_id)):
+            owner = str(row["chat_id"])
+            if row["status"] != "sent":
+                tx.run("delivery_over", id=row["id"], status="dropped", error="decided before")
+            elif row["message_id"] is not None and (owner, row["message_id"]) != but:
+                part = people_words.decided_part(
+                    who, role, by, language=language_of_chat(tx, owner)
+                )
+                edit = {**part, "do": "edit", "message_id": row["message_id"], "silent": True}
+                self._owe(tx, int(owner), edit)
+
+    def _list(self, tx: Tx, to: Incoming | Press, page: int) -> Part:
+        found = access.everyone(tx, self.settings_owners)
+        return people_words.list_part(
+            self.signer, found, page, owner=to.chat_id, language=to.language
+        )
+
+    def _one(self, tx: Tx, to: Incoming | Press, user_id: int) -> Part:
+        who = access.find(tx, self.settings_owners, user_id)
+        fixed = user_id in self.settings_owners or str(user_id) == to.user_id
+        return people_words.person_part(
+            self.signer, who, fixed=fixed, owner=to.chat_id, language=to.language
+        )
+
+    def _is_owner(self, tx: Tx, by: Incoming | Press) -> bool:
+        return people.role(tx, self.settings_owners, int(by.user_id)) == "owner"
+
+    def _owe(self, tx: Tx, chat: int, part: Part, *, key: str | None = None) -> None:
+        now = stamp(self.clock.now())
+        payload = {"parts": [part]}
+        owe(
+            tx,
+            chat_id=str(chat),
+            thread_id=0,
+            kind="notice",
+            payload=payload,
+            now=now,
+            dedupe_key=key,
+        )
+
+    def _edit(self, press: Press, part: Part) -> list[Part]:
+        if press.message_id is None:
+            return []
+        return [{**part, "do": "edit", "message_id": press.message_id}]
