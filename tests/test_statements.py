@@ -2,9 +2,11 @@
 
 import re
 import sqlite3
+from dataclasses import fields
 from pathlib import Path
 
 from bridge.migrate import migrate, migrations
+from bridge.models import Job
 from bridge.store import statements
 
 # A table that grows with time is read whole, and by no index.
@@ -56,6 +58,16 @@ def test_no_statement_that_is_asked_all_the_time_reads_a_whole_table() -> None:
     connection.close()
 
     assert slow == []
+
+
+def test_a_job_that_is_shown_has_every_field_of_a_job() -> None:
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    migrate(connection, Path("kitt.db"), migrations())
+
+    shown = connection.execute(statements()["job_to_show"], {"id": 1, "chars": 1}).description
+    connection.close()
+
+    assert {column[0] for column in shown} == {field.name for field in fields(Job)}
 
 
 def test_every_statement_says_in_prose_what_it_is_for() -> None:

@@ -22,6 +22,20 @@ VALUES (:chat_id, :prompt, :status, :created_at, :title, :kind, :data, :priority
 -- One job; with a chat_id only if it belongs to that chat.
 SELECT * FROM jobs WHERE id = :id AND (:chat_id IS NULL OR chat_id = :chat_id)
 
+-- name: job_to_show
+-- One job with only the beginning of its result, which may be many megabytes.
+SELECT id, chat_id, prompt, status, substr(result, 1, :chars) AS result, created_at,
+       started_at, completed_at, worker_id, thread_id, user_id, title, kind, data,
+       acknowledgement, request_message_id, priority, run_at, attempt, failures,
+       max_attempts, progress, step, error, unique_key, source, if_parent_fails, parent_id,
+       timeout_s, expires_at, max_age_s, rescues, question, answer, schedule_id, continues,
+       options, approve_by
+  FROM jobs WHERE id = :id
+
+-- name: result_bytes
+-- The whole result, as the file it is sent as.
+SELECT CAST(result AS BLOB) FROM jobs WHERE id = :id
+
 -- name: job_by_source
 -- The job a replayed request has already made.
 SELECT * FROM jobs WHERE source = :source

@@ -7,8 +7,7 @@ may have: Telegram has no way to ask (each exception below was provoked and look
 
 import os
 from collections.abc import Awaitable
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 import httpx
 from telegram import (
@@ -17,6 +16,7 @@ from telegram import (
     CopyTextButton,
     InlineKeyboardButton,
     InlineKeyboardMarkup,
+    InputFile,
     LinkPreviewOptions,
     MessageEntity,
     ReplyParameters,
@@ -227,7 +227,7 @@ class Api:
     async def send_file(
         self,
         chat_id: str,
-        file: Path | bytes,
+        file: IO[bytes],
         *,
         name: str,
         caption: str = "",
@@ -235,13 +235,12 @@ class Api:
         reply_to: int | None = None,
         photo: bool = False,
     ) -> int:
-        """Send a document, or a photo; the new message's id."""
+        """Send a document, or a photo, read while it is sent; the new message's id."""
         send = self.bot.send_photo if photo else self.bot.send_document
         message = await _translated(
             send(
                 int(chat_id),
-                file,
-                filename=name,
+                InputFile(file, filename=name, read_file_handle=False),
                 caption=caption or None,
                 message_thread_id=thread_id if thread_id > 1 else None,
                 reply_parameters=_reply(reply_to),

@@ -22,9 +22,17 @@ PHOTO_SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".webp")
 
 
 def text_parts(
-    markdown: str, *, language: str, file_name: str, reply_to: int | None = None
+    markdown: str,
+    *,
+    language: str,
+    file_name: str,
+    reply_to: int | None = None,
+    result_of: int | None = None,
 ) -> list[Part]:
-    """A Markdown text as messages: only the last one rings."""
+    """A Markdown text as messages: only the last one rings.
+
+    `result_of` is the job whose result it is the beginning of: its file is read when it is sent.
+    """
     markdown = markdown if markdown.strip() else "…"  # Telegram takes no empty message or file
     pieces = (
         split(render(markdown), limit=TEXT_UNITS_MAX) if len(markdown) <= INLINE_CHARS_MAX else []
@@ -44,7 +52,8 @@ def text_parts(
     ]
     parts[0]["reply_to"] = reply_to
     if in_file:
-        parts.append({"do": "document", "name": file_name, "content": markdown})
+        source = {"content": markdown} if result_of is None else {"result_of": result_of}
+        parts.append({"do": "document", "name": file_name, **source})
     return parts
 
 
@@ -68,6 +77,7 @@ def result_parts(job: Job, files: list[dict[str, str]], *, language: str) -> lis
         language=language,
         file_name=f"kitt-{job.id}.md",
         reply_to=job.request_message_id,
+        result_of=job.id,
     )
     return [*parts, *(file_part(job.id, file) for file in files)]
 

@@ -15,27 +15,24 @@ from pathlib import Path
 from typing import Any, Final
 
 from bridge import failpoints
-from bridge.agent.tool import ToolFailed
 from bridge.clock import Clock, stamp
 from bridge.deliveries import from_row, owe
 from bridge.errors import KittError
-from bridge.models import Delivery, Job
+from bridge.models import Delivery
 from bridge.store import Store, Tx
-from bridge.telegram import compose, job_card, job_endings, job_view
+from bridge.telegram import compose
 from bridge.telegram.api import Ambiguous, Api, ChatMoved, Flooded, NotDelivered, Rejected
 from bridge.telegram.budget import Budget
 from bridge.telegram.buttons import Signer
 from bridge.telegram.compose import Part
+from bridge.telegram.files_out import FilesOut
 from bridge.telegram.gate import language_of_chat
-from bridge.telegram.job_view import JobView
-from bridge.telegram.render import first_units, utf16_length
+from bridge.telegram.parts import Parts
+from bridge.telegram.render import utf16_length
 from bridge.telegram.texts import say
-from bridge.tools.report import FILE_BYTES_MAX
-from bridge.tools.workspace import Workspace
 
 log = logging.getLogger(__name__)
 COPIES_MAX: Final = 3  # of a message that may have arrived each time; then it waits for the person
-CAPTION_UNITS_MAX: Final = 1_024
 CHANGES: Final = ("edit", "buttons")  # of a message that is there: made twice, they do no harm
 BACKOFF_S: Final = (0.5, 1, 2, 4, 8, 15, 30)
 
@@ -65,9 +62,9 @@ class Outbox:
         self._store = store
         self._api = api
         self._budget = budget
-        self._signer = signer
         self._clock = clock
-        self._jobs_dir = jobs_dir
+        self._parts = Parts(store=store, signer=signer, clock=clock)
+        self._files = FilesOut(store=store, api=api, jobs_dir=jobs_dir)
         self._lanes: dict[str, asyncio.Task[None]] = {}
         self.held: set[str] = set()  # chats whose person has blocked the bot
         self._owed = asyncio.Event()
@@ -152,7 +149,7 @@ class Outbox:
 
     async def _send_next(self, delivery: Delivery, state: _Try) -> bool:
         """Send one part of a delivery. True when it is over (sent or given up)."""
-        parts = await self._parts(delivery)
+        parts = await self._parts.of(delivery)
         if delivery.sent_parts >= len(parts):
             await self._over(delivery.id, "dropped", "nothing to send")
             return True
@@ -210,7 +207,7 @@ class Outbox:
             )
             return int(part["message_id"])
         if part["do"] in ("document", "photo"):
-            return await self._send_file(delivery, part, doubtful=doubtful)
+            return await self._files.send(delivery, part, doubtful=doubtful)
         if doubtful:
             part = _marked(part, await self._language(chat_id))
         return await self._api.send_text(
@@ -222,70 +219,6 @@ class Outbox:
             silent=part.get("silent", False),
             buttons=part.get("buttons"),
         )
-
-    async def _send_file(self, delivery: Delivery, part: Part, *, doubtful: bool) -> int:
-        """A file of a job, or a text as a file; one that is gone is said to be gone."""
-        language = await self._language(delivery.chat_id)
-        try:
-            file = await asyncio.to_thread(self._file, part)
-        except ToolFailed as error:
-            log.warning("Delivery %d: %s", delivery.id, error)
-            return await self._api.send_text(
-                delivery.chat_id,
-                say(language, "file_missing", name=part["name"]),
-                thread_id=delivery.thread_id,
-            )
-        mark = say(language, "repeated") + "\n" if doubtful else ""
-        return await self._api.send_file(
-            delivery.chat_id,
-            file,
-            name=part["name"],
-            caption=first_units(mark + part.get("caption", ""), CAPTION_UNITS_MAX),
-            thread_id=part.get("thread_id", delivery.thread_id),
-            photo=part["do"] == "photo",
-        )
-
-    def _file(self, part: Part) -> bytes:
-        """A text to send as a file, or a regular file inside its job's folder and nowhere else."""
-        if "content" in part:
-            return str(part["content"]).encode()
-        workspace = Workspace(self._jobs_dir / str(part["job"]))
-        return workspace.read(part["path"], FILE_BYTES_MAX)
-
-    async def _parts(self, delivery: Delivery) -> list[Part]:
-        """The parts of a delivery, rendered and kept before the first one is sent."""
-        if "parts" in delivery.payload:
-            return list(delivery.payload["parts"])
-        language = await self._language(delivery.chat_id)
-        if delivery.kind == "alert":
-            return await self._kept(delivery, [compose.alert_part(delivery, language=language)])
-
-        def look(tx: Tx) -> tuple[JobView, list[dict[str, str]]] | None:
-            row = tx.one("job", id=delivery.payload["job"], chat_id=None)
-            if row is None:  # deleted by hand
-                return None
-            job = Job.from_row(row)
-            files = [dict(file) for file in tx.all("files_of", job_id=job.id)]
-            steps = job_view.CARD_STEPS if delivery.kind == "failure" else 0
-            return job_view.look(tx, job, self._clock.now(), steps=steps), files
-
-        found = await self._store.read(look)
-        if found is None:
-            return []
-        view, files = found
-        if delivery.kind == "card":
-            return [job_card.card_part(view, self._signer, language=language)]
-        parts = await asyncio.to_thread(
-            job_endings.parts, delivery.kind, view, files, self._signer, language=language
-        )
-        return await self._kept(delivery, parts)
-
-    async def _kept(self, delivery: Delivery, parts: list[Part]) -> list[Part]:
-        payload = json.dumps({**delivery.payload, "parts": parts}, ensure_ascii=False)
-        await self._store.write(
-            lambda tx: tx.run("keep_parts", id=delivery.id, payload=payload), durable=False
-        )
-        return parts
 
     async def _sent(self, delivery: Delivery, parts: list[Part], message_id: int) -> None:
         part = parts[delivery.sent_parts]
@@ -349,13 +282,7 @@ class Outbox:
             log.warning("Delivery %d is refused: %s", delivery.id, error)
             await self._over(delivery.id, "failed", str(error))
             return True
-        payload = json.dumps({**delivery.payload, "parts": parts}, ensure_ascii=False)
-
-        def again(tx: Tx) -> None:
-            tx.run("keep_parts", id=delivery.id, payload=payload)
-            tx.run("delivery_waits", id=delivery.id, error=str(error))
-
-        await self._store.write(again, durable=False)
+        await self._parts.change(delivery, parts, str(error))
         return False
 
     async def _move(self, delivery: Delivery, new_id: str) -> None:

@@ -16,7 +16,7 @@ import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import IO, Final
 
 from bridge.agent.tool import ToolFailed
 from bridge.models import short
@@ -51,6 +51,11 @@ class Workspace:
         """The first `limit_bytes` bytes of a file; all of it when it is smaller."""
         with self._open(path) as (fd, _), os.fdopen(fd, "rb", closefd=False) as file:
             return file.read(limit_bytes)
+
+    def open(self, path: str) -> IO[bytes]:
+        """A file to read a piece at a time; whoever asked closes it."""
+        with self._open(path) as (fd, _):
+            return os.fdopen(os.dup(fd), "rb")
 
     def size(self, path: str) -> int:
         """Bytes of a file."""

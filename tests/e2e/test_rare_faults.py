@@ -46,7 +46,7 @@ CROWD: Final = 100_000
 CLAIM_S, STATUS_S, ACKNOWLEDGED_S = 0.020, 0.300, 1.0
 NOISE: Final = 5
 # The goal is 50; 150 were measured: the text is in the bridge many times over while it is sent.
-MEMORY_MB: Final = 200
+MEMORY_MB: Final = 50
 
 # Every program that is forked from such a zygote reads the time and its patience from here.
 SITE: Final = """

@@ -1,6 +1,7 @@
 """Telegram's Bot API in our words: what was sent, and what an error means for whoever sends."""
 
 import asyncio
+import io
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -114,8 +115,9 @@ async def test_a_file_is_sent_from_disk_or_from_memory(
     path = tmp_path / "report.md"
     path.write_bytes(b"# Report")
 
-    on_disk = await api.send_file(CHAT, path, name="report.md", caption="All of it")
-    in_memory = await api.send_file(CHAT, b"# Answer", name="answer.md")
+    with path.open("rb") as file:
+        on_disk = await api.send_file(CHAT, file, name="report.md", caption="All of it")
+    in_memory = await api.send_file(CHAT, io.BytesIO(b"# Answer"), name="answer.md")
 
     first, second = (telegram.chats[7].messages[number] for number in (on_disk, in_memory))
     assert first.document is not None

@@ -100,6 +100,13 @@ def test_a_result_replies_to_the_request_and_its_files_follow() -> None:
     assert (made[1]["job"], made[1]["path"], made[1]["caption"]) == (12, "report.md", "All of it")
 
 
+def test_a_long_result_is_not_copied_into_its_delivery() -> None:
+    beginning, file = compose.result_parts(a_job(result=words(5_000)), [], language="en")
+
+    assert beginning["text"].startswith("pelican0 pelican1")
+    assert file == {"do": "document", "name": "kitt-12.md", "result_of": 12}
+
+
 @pytest.mark.parametrize(
     ("language", "how"),
     [

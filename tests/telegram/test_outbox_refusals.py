@@ -175,6 +175,36 @@ async def test_the_files_of_a_job_follow_its_result(desk: Desk, queue: Queue) ->
     assert desk.messages()[-1].text == "About more.txt"
 
 
+async def test_a_long_result_arrives_whole_as_a_file(desk: Desk, queue: Queue) -> None:
+    text = "Zeeën van pelicans 🦩\n" * 5_000
+    await finish(desk, queue, {}, text)
+
+    await desk.start()
+
+    await desk.over()
+    beginning, file = desk.messages()[-2:]
+    assert beginning.text.startswith("Zeeën van pelicans 🦩\nZeeën")
+    assert beginning.text.endswith("The whole answer is in the file.")
+    assert file.document is not None
+    assert (file.document.name, file.document.data) == ("kitt-1.md", text.encode())
+    (row,) = desk.rows("kind = 'result'")
+    assert len(row["payload"]) < 3_000
+
+
+async def test_a_long_result_whose_job_is_gone_by_then_is_said_to_be_gone(
+    desk: Desk, queue: Queue
+) -> None:
+    await finish(desk, queue, {}, "pelicans " * 5_000)
+    desk.telegram.order(Fault(method="sendDocument", status=429, retry_after=2))
+    await desk.start()
+    await desk.in_time(lambda: desk.calls("sendDocument"))
+
+    shell(desk.path, "DELETE FROM jobs")
+
+    await desk.over()
+    assert desk.texts()[-1] == "The file kitt-1.md is no longer there."
+
+
 async def test_a_file_too_big_for_telegram_is_said_in_a_sentence(desk: Desk, queue: Queue) -> None:
     await finish(desk, queue, {"film.mp4": b"x", "report.md": b"# Report"})
     desk.telegram.order(Fault(method="sendDocument", status=413))
@@ -266,7 +296,9 @@ async def test_a_card_is_kept_with_its_message(desk: Desk, queue: Queue) -> None
     assert (card["shown"], card["final"]) == (desk.texts()[0], 0)
 
 
-async def finish(desk: Desk, queue: Queue, files: dict[str, bytes]) -> None:
+async def finish(
+    desk: Desk, queue: Queue, files: dict[str, bytes], result: str = "Three pelicans."
+) -> None:
     """A job of chat 7 is done, with these files."""
     await queue.add(a_job())
     job = await queue.claim(WORKER)
@@ -276,7 +308,7 @@ async def finish(desk: Desk, queue: Queue, files: dict[str, bytes]) -> None:
     for name, data in files.items():
         (folder / name).write_bytes(data)
     made = [Artifact(path=name, name=name, caption=f"About {name}") for name in files]
-    await queue.finish(job, "Three pelicans.", made)
+    await queue.finish(job, result, made)
 
 
 class forwarding:

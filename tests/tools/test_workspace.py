@@ -291,6 +291,17 @@ def _swap_at_open(monkeypatch: pytest.MonkeyPatch, place: Path, target: Path) ->
     monkeypatch.setattr(os, "open", late_open)
 
 
+def test_a_file_is_opened_to_be_read_a_piece_at_a_time(workspace: Workspace) -> None:
+    with workspace.open("a/note.txt") as file:
+        assert (file.read(2), file.read()) == (b"in", b"side")
+
+
+@pytest.mark.parametrize("path", ["linked.txt", "linked/note.txt", "proc/version", "../outside"])
+def test_what_leads_outside_is_not_opened(workspace: Workspace, path: str) -> None:
+    with pytest.raises(ToolFailed):
+        workspace.open(path)
+
+
 @contextmanager
 def _swapping(place: Path, target: Path) -> Iterator[Callable[[], int]]:
     """Another thread that exchanges `place` and a link to `target`, all the time.
