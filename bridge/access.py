@@ -88,9 +88,9 @@ def ask(tx: Tx, user_id: int, now: datetime) -> bool:
     return True
 
 
-def decided(tx: Tx, user_id: int) -> Decision | None:
+def decided(tx: Tx, about: int) -> Decision | None:
     """What was decided since the owners were asked last."""
-    kept = tx.value("meta", name=_decision(user_id))
+    kept = tx.value("meta", name=_decision(about))
     return None if kept is None else Decision(**json.loads(kept))
 
 
@@ -106,8 +106,13 @@ def decide(
     if user_id in settings_owners:
         raise OwnerStays(user_id, "settings")
     tx.run("set_role", user_id=str(user_id), role=role)
-    tx.run("put_meta", name=_decision(user_id), value=json.dumps({"role": role, "by": name}))
+    record(tx, user_id, role, by=name)
 
 
-def _decision(user_id: int) -> str:
-    return f"decision:{user_id}"
+def record(tx: Tx, about: int, role: Role, *, by: str) -> None:
+    """Keep what was decided about a person, or about a group (a negative number)."""
+    tx.run("put_meta", name=_decision(about), value=json.dumps({"role": role, "by": by}))
+
+
+def _decision(about: int) -> str:
+    return f"decision:{about}"

@@ -38,7 +38,9 @@ RINGS: Final[dict[str, int]] = {
         1,
     ),
     **dict.fromkeys(("leases", "queue"), 1),
-    **dict.fromkeys(("people", "access", "profile", "logs", "breaker", "alerts", "schedules"), 1),
+    **dict.fromkeys(
+        ("people", "access", "groups", "profile", "logs", "breaker", "alerts", "schedules"), 1
+    ),
     **dict.fromkeys(("proposals", "preferences"), 1),
     **dict.fromkeys(("alert_box", "migrate", "store_errors", "database_file", "retention"), 1),
     **dict.fromkeys(("agent", "tools"), 2),

@@ -16,6 +16,10 @@ DELETE FROM preferences WHERE whose = :whose AND name = :name
 SELECT DISTINCT whose FROM preferences
 
 -- name: language_of_chat
--- What was chosen for a chat, or the language of its one person's Telegram.
+-- What was chosen for a chat, or the language of its one person's Telegram; in a group that of
+-- whoever asked for a job last.
 SELECT coalesce((SELECT value FROM preferences WHERE whose = :chat_id AND name = 'language'),
-                (SELECT language FROM users WHERE user_id = :chat_id), 'en')
+                (SELECT language FROM users WHERE user_id = :chat_id),
+                (SELECT language FROM users WHERE user_id =
+                   (SELECT user_id FROM jobs WHERE chat_id = :chat_id ORDER BY id DESC LIMIT 1)),
+                'en')

@@ -2,19 +2,23 @@
 
 Decided on the numeric id of who sent an update, before anything else looks at it, and from memory:
 whoever changes a role calls `reload` after the commit. A stranger is told once a day that this bot
-is private, and the owners are asked about them; someone blocked hears nothing.
+is private, and the owners are asked about them; someone blocked hears nothing. In a group that is
+not open nobody is heard.
 """
 
 import logging
 
-from bridge import people
-from bridge.clock import Clock
+from bridge import groups, people
+from bridge.clock import Clock, stamp
 from bridge.store import Store, Tx
 from bridge.telegram import compose
 from bridge.telegram.commands import Commands
 from bridge.telegram.compose import Part
 from bridge.telegram.errands import Errands
 from bridge.telegram.gate import Incoming, Press
+from bridge.telegram.group_commands import GroupCommands
+from bridge.telegram.inbox import over
+from bridge.telegram.membership import Membership, Moved
 from bridge.telegram.outbox import Outbox
 from bridge.telegram.people_commands import PeopleCommands
 from bridge.telegram.texts import say
@@ -23,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 class Admission:
-    """The people of this bot as the bridge knows them; `load` before anyone is asked about."""
+    """People and groups of this bot as the bridge knows them; `load` before any is asked about."""
 
     def __init__(
         self,
@@ -34,6 +38,7 @@ class Admission:
         errands: Errands,
         clock: Clock,
         people_commands: PeopleCommands,
+        group_commands: GroupCommands,
     ) -> None:
         self._store = store
         self._commands = commands
@@ -41,23 +46,28 @@ class Admission:
         self._errands = errands
         self._clock = clock
         self._people = people_commands
+        self._group_commands = group_commands
         self._known: dict[str, tuple[str, str]] = {}
         self._allowed: frozenset[int] = frozenset()
         self._blocked: frozenset[int] = frozenset()
+        self._groups: frozenset[str] = frozenset()
         self.owners: frozenset[int] = frozenset()
 
     def load(self, tx: Tx) -> None:
-        """Who has which role, from the settings and the database."""
+        """Who has which role and which groups are open, from the settings and the database."""
+        self._groups = groups.allowed(tx)
         self.owners = people.owners(tx, self._people.settings_owners)
         self._allowed = people.with_role(tx, "allowed") - self.owners
         self._blocked = people.with_role(tx, "blocked") - self.owners
 
     async def reload(self) -> None:
-        """Somebody's role may have changed."""
+        """Somebody's role, or a group, may have changed."""
         await self._store.read(self.load)
 
     def admits(self, item: Incoming | Press) -> bool:
-        """True for whoever may use the bot."""
+        """True for whoever may use the bot, and in a group only where it is open."""
+        if item.in_group and item.chat_id not in self._groups:
+            return False
         return self.is_owner(item) or int(item.user_id) in self._allowed
 
     def is_owner(self, item: Incoming | Press) -> bool:
@@ -77,17 +87,50 @@ class Admission:
 
         True when the database says that they do pass: they were allowed a moment ago.
         """
+        if item.in_group:
+            return await self._elsewhere(item)
         if isinstance(item, Press) or int(item.user_id) in self._blocked:
             await self._commands.over(item.update_id, state="refused")
             return False
         command, argument = item.command or ("", "")
-        claiming = command == "start" and bool(argument)
+        claiming = command == "start" and bool(argument) and not argument.startswith("job_")
         if claiming and await self._claim(item, argument):
             return False
         if claiming and not self.owners:
             await self._commands.say(item, "claim_wrong", state="refused")  # five tries, then new
             return False
         if not await self._store.write(lambda tx: self._refuse(tx, item, claiming)):
+            return False
+        await self.reload()
+        return True
+
+    async def changed(self, change: Membership | Moved) -> None:
+        """Something happened to a group as a whole."""
+
+        def act(tx: Tx) -> None:
+            if not over(tx, change.update_id, state="done", now=stamp(self._clock.now())):
+                return
+            if isinstance(change, Moved):
+                groups.move(tx, change.old_id, change.new_id)
+            else:
+                self._group_commands.changed(tx, change)
+
+        await self._store.write(act)
+        await self.reload()
+
+    async def _elsewhere(self, item: Incoming | Press) -> bool:
+        """In a group nobody gets a word: it is closed, or this person may not use the bot."""
+
+        def look(tx: Tx) -> bool:
+            role = people.role(tx, self._people.settings_owners, int(item.user_id))
+            if role in ("owner", "allowed") and groups.status_of(tx, item.chat_id) == "allowed":
+                return True
+            if isinstance(item, Incoming):
+                self._group_commands.called(tx, item)
+            self._commands.answer(tx, item, [], state="refused")
+            return False
+
+        if not await self._store.write(look):
             return False
         await self.reload()
         return True

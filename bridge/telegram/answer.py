@@ -271,7 +271,12 @@ class Answer:
         return any(asks_for_background(item) for item in self._batch)
 
     def _parts(self, text: str) -> list[Part]:
-        parts = compose.text_parts(text, language=self._last.language, file_name="kitt-answer.md")
+        parts = compose.text_parts(
+            text,
+            language=self._last.language,
+            file_name="kitt-answer.md",
+            reply_to=self._last.reply_to,
+        )
         if self._stream.message_id is not None:
             parts[0] = {**parts[0], "do": "edit", "message_id": self._stream.message_id}
         return parts

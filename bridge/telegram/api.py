@@ -35,6 +35,7 @@ from telegram.error import (
 from telegram.request import HTTPXRequest
 
 from bridge.errors import ConfigError, KittError
+from bridge.telegram.addressed import Me
 
 # Read by the library at every flood; without it each one warns that its type will change.
 os.environ["PTB_TIMEDELTA"] = "1"
@@ -124,7 +125,6 @@ class Api:
         polling = HTTPXRequest(
             connection_pool_size=2, read_timeout=15, connect_timeout=10, pool_timeout=10
         )
-        self.username = ""  # known once it is open
         self.bot = Bot(
             token,
             base_url=base_url,
@@ -132,17 +132,21 @@ class Api:
             request=request,
             get_updates_request=polling,
         )
+        self.me = Me(0, "")  # known once it is open
 
     async def open(self) -> str:
-        """Check the token; the bot's username. Raises: ConfigError, NotDelivered."""
+        """Check the token; the bot's username. Raises: ConfigError, NotDelivered.
+
+        From then on `me` is known.
+        """
         try:
             await self.bot.initialize()
         except InvalidToken as error:
             raise _wrong_token() from error
         except NetworkError as error:
             raise NotDelivered(f"Telegram cannot be reached ({error}).") from error
-        self.username = self.bot.username
-        return self.username
+        self.me = Me(self.bot.id, self.bot.username)
+        return self.me.username
 
     async def close(self) -> None:
         """Close all connections."""
@@ -258,6 +262,10 @@ class Api:
         await _translated(
             self.bot.send_chat_action(int(chat_id), "typing", message_thread_id=thread_id or None)
         )
+
+    async def leave(self, chat_id: str) -> None:
+        """Leave a group."""
+        await _translated(self.bot.leave_chat(int(chat_id)))
 
     async def answer_callback(
         self, callback_id: str, text: str = "", *, alert: bool = False

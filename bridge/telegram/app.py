@@ -28,6 +28,7 @@ from bridge.telegram.chosen import Chosen
 from bridge.telegram.commands import Commands, Family
 from bridge.telegram.errands import Errands
 from bridge.telegram.gate import Incoming
+from bridge.telegram.group_commands import GroupCommands
 from bridge.telegram.inbox import INNOCENT_AFTER_S, Inbox
 from bridge.telegram.job_commands import JobCommands
 from bridge.telegram.job_files import JobFiles
@@ -35,6 +36,7 @@ from bridge.telegram.job_pages import JobPages
 from bridge.telegram.menu import offer_commands
 from bridge.telegram.outbox import Outbox
 from bridge.telegram.people_commands import PeopleCommands
+from bridge.telegram.rights import Rights
 from bridge.telegram.routing import Routing
 from bridge.telegram.schedule_commands import ScheduleCommands
 from bridge.telegram.settings_commands import SettingsCommands
@@ -76,9 +78,7 @@ class Bridge:
         queue = Queue(store=store, clock=clock, lease_s=settings.lease_s)
         about: dict[str, Any] = {"queue": queue, "signer": self._signer, "clock": clock}
         schedules = ScheduleCommands(**about)
-        self._people = PeopleCommands(
-            signer=self._signer, clock=clock, settings_owners=settings.owners
-        )
+        people, groups = self._deciding(settings)
         self._agent = Agent(
             queue=queue,
             model=model,
@@ -89,7 +89,7 @@ class Bridge:
             chosen=self._chosen,
             files_dir=settings.files_dir,
         )
-        families = (*self._families(settings, schedules, **about), self._people)
+        families = (*self._families(settings, schedules, **about), people, groups)
         self._commands = Commands(store=store, clock=clock, families=families)
         self._admission = Admission(
             store=store,
@@ -97,7 +97,8 @@ class Bridge:
             outbox=self._outbox,
             errands=self._errands,
             clock=clock,
-            people_commands=self._people,
+            people_commands=people,
+            group_commands=groups,
         )
         self._attachments = Attachments(
             api=self._api,
@@ -117,14 +118,23 @@ class Bridge:
             outbox=self._outbox,
             api=self._api,
             signer=self._signer,
+            rights=Rights(store=store, is_owner=self._admission.is_owner),
             clock=clock,
         )
         self._inbox = Inbox(store=store, api=self._api, clock=clock, handle=self._routing.handle)
 
+    def _deciding(self, settings: Settings) -> tuple[PeopleCommands, GroupCommands]:
+        about: dict[str, Any] = {
+            "settings_owners": settings.owners,
+            "signer": self._signer,
+            "clock": self._clock,
+        }
+        return PeopleCommands(**about), GroupCommands(**about)
+
     def _families(
         self, settings: Settings, schedules: ScheduleCommands, **about: Any
     ) -> tuple[Family, ...]:
-        pages = JobPages(**about, username=lambda: self._api.username)
+        pages = JobPages(**about, username=lambda: self._api.me.username)
         return (
             ChatCommands(model_name=settings.model, job=pages.shown),
             JobCommands(**about, pages=pages),
@@ -198,7 +208,7 @@ class Bridge:
 
     async def _set_aside(self, raw: str) -> None:
         """Tell who sent it; reading it may be what stops the bridge, so not before this."""
-        item = gate.read(self._inbox.parse(raw))
+        item = gate.read(self._inbox.parse(raw), self._api.me)
         if item is not None and self._admission.admits(item):
             await self._commands.tell(item, "restarted")
 
@@ -239,5 +249,6 @@ class Bridge:
             chat_id=last.chat_id,
             thread_id=last.thread_id,
             buttons=self._signer.row(last.chat_id, (say(last.language, "button_stop"), "ts", 0)),
+            reply_to=last.reply_to,
         )
         return Answer(agent=self._agent, stream=stream, batch=batch)

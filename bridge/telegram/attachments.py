@@ -114,7 +114,7 @@ class Attachments:
     def _join(self, message: Incoming) -> bool:
         now = self._clock.monotonic()
         for group in reversed(self._groups):
-            if group.key != _key(message):
+            if group.key != _key(message) or group.items[0].user_id != message.user_id:
                 continue
             same_album = message.album and message.album == group.album
             same_thought = message.album in ("", group.album)

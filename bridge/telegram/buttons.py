@@ -56,6 +56,9 @@ VERBS = {
     "ms": "allow",
     "mx": "no longer allow",
     "mk": "block",
+    # groups, for owners
+    "ga": "asked about: allow",
+    "gr": "asked about: refuse and leave",
 }
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 

@@ -27,6 +27,7 @@ from bridge.telegram.marked import Marked
 log = logging.getLogger(__name__)
 FAST_EDIT_S: Final = 4.0  # between edits of one card in its first minute, times the live cards
 SLOW_EDIT_S: Final = 10.0
+GROUP_EDIT_S: Final = 15.0  # at least: others read there too, and Telegram allows less
 CLOCK_EDIT_S: Final = 25.0  # the elapsed time alone is worth an edit this often
 
 
@@ -107,6 +108,8 @@ class Cards:
         running = job.status is JobStatus.RUNNING and "🛠" in card.shown and "⏱" in card.shown
         if running and job_card.folded(text) == job_card.folded(card.shown):
             gap_s = (FAST_EDIT_S if card.view.elapsed_s < 60 else SLOW_EDIT_S) * live
+            if job.chat_id.startswith("-"):
+                gap_s = max(gap_s, GROUP_EDIT_S)
             if job_card.without_clock(text) == job_card.without_clock(card.shown):
                 gap_s = max(gap_s, CLOCK_EDIT_S)
         else:

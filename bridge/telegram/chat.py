@@ -10,6 +10,7 @@ import contextlib
 import logging
 from collections.abc import Callable, Coroutine
 from functools import partial
+from itertools import takewhile
 from typing import Any, Final
 
 from bridge.clock import Clock
@@ -45,10 +46,14 @@ class Chat:
         """True while an answer is being made."""
         return self._task is not None
 
+    def is_of(self, user_id: str) -> bool:
+        """Is the answer that is being made for this person? In a group it may be another's."""
+        return bool(self._batch) and self._batch[-1].user_id == user_id
+
     def receive(self, *messages: Incoming) -> None:
         """Take a message, or several that are one request; returns at once."""
         now = self._clock.monotonic()
-        same_thought = now - self._received_at <= JOIN_WITHIN_S
+        same_thought = now - self._received_at <= JOIN_WITHIN_S and self.is_of(messages[0].user_id)
         self._received_at = now
         if self._task is None:
             self._start([*messages])
@@ -131,5 +136,7 @@ class Chat:
         if not task.cancelled() and task.exception() is not None:
             log.error("An interruption failed", exc_info=task.exception())
         if self._waiting:
-            batch, self._waiting = self._waiting, []
+            asker = self._waiting[0].user_id
+            batch = list(takewhile(lambda item: item.user_id == asker, self._waiting))
+            del self._waiting[: len(batch)]
             self._start(batch)

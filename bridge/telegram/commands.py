@@ -54,7 +54,9 @@ class Commands:
         """Carry out one command; an unknown one gets a sentence."""
         name, argument = message.command or ("", "")
         family = self._by_name.get(name)
-        if family is None:
+        if family is None and message.in_group and "@" not in message.text.split()[0]:
+            await self.over(message.update_id)  # another bot's
+        elif family is None:
             await self.unknown(message)
         elif name in family.read_only:
             parts = await self._store.read(lambda tx: family.command(tx, message, name, argument))
@@ -113,6 +115,8 @@ class Commands:
     def _owe(self, tx: Tx, to: Incoming | Press, parts: list[Part], *, what: str = "reply") -> None:
         if not parts:
             return
+        if isinstance(to, Incoming) and to.in_group and parts[0]["do"] == "text":
+            parts = [{**parts[0], "reply_to": to.reply_to}, *parts[1:]]
         owe(
             tx,
             chat_id=to.chat_id,

@@ -1,7 +1,8 @@
 """The one gate for every kind of update: deny by default, decided on who sent it.
 
 What passes is turned into plain data (`Incoming`, `Press`); everything else ends here, unread by
-any model. Groups and channels are closed. Text without a known sender is nobody's.
+any model. Of a group only what is meant for the bot passes (`addressed.py`); which groups are open
+is decided later. Channels are closed. Text without a known sender is nobody's.
 """
 
 from dataclasses import dataclass
@@ -12,15 +13,18 @@ from telegram import Message, Update
 from bridge.models import clean_text
 from bridge.received import Received
 from bridge.store import Tx
+from bridge.telegram.addressed import Me, addressed
 from bridge.telegram.attached import Attached, attached_to, is_sound
+from bridge.telegram.membership import GROUPS
 from bridge.telegram.texts import language_of
 
 QUOTE_CHARS_MAX: Final = 1_000
+NOBODY: Final = Me(0, "")  # to whom nothing in a group is addressed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incoming:
-    """A message of someone in a private chat."""
+    """A message of someone in a private chat, or one in a group that is for the bot."""
 
     update_id: int
     chat_id: str
@@ -39,6 +43,13 @@ class Incoming:
     also: tuple[int, ...] = ()  # updates of the other members of its album
     forwarded: bool = False  # someone else's words: never a command, never an instruction
     edited: bool = False
+    in_group: bool = False
+    title: str = ""  # of the group
+
+    @property
+    def reply_to(self) -> int | None:
+        """In a group an answer says what it answers."""
+        return self.message_id if self.in_group else None
 
     @property
     def command(self) -> tuple[str, str] | None:
@@ -51,7 +62,7 @@ class Incoming:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Press:
-    """A button pressed by someone in a private chat."""
+    """A button pressed by someone."""
 
     update_id: int
     chat_id: str
@@ -62,27 +73,30 @@ class Press:
     callback_id: str
     data: str
     message_id: int | None
+    in_group: bool = False
 
 
-def read(update: Update) -> Incoming | Press | None:
+def read(update: Update, me: Me = NOBODY) -> Incoming | Press | None:
     """The update as plain data, or None for every kind KITT has no business with."""
     user = update.effective_user
     chat = update.effective_chat
-    if user is None or user.is_bot or chat is None or chat.type != "private":
+    if user is None or user.is_bot or chat is None or chat.type not in ("private", *GROUPS):
         return None
+    in_group = chat.type in GROUPS
     who: dict[str, Any] = {
         "update_id": update.update_id,
         "chat_id": str(chat.id),
         "user_id": str(user.id),
         "name": clean_text(user.full_name or "")[:100],
         "language": language_of(user.language_code),
+        "in_group": in_group,
     }
     query = update.callback_query
     if query is not None:
         message = query.message
         return Press(
             **who,
-            thread_id=(getattr(message, "message_thread_id", None) or 0),
+            thread_id=_thread(message, in_group=in_group),
             callback_id=query.id,
             data=query.data or "",
             message_id=message.message_id if message is not None else None,
@@ -90,11 +104,15 @@ def read(update: Update) -> Incoming | Press | None:
     received = update.message or update.edited_message
     if received is None or received.sender_chat is not None:
         return None
+    words = addressed(received, me) if in_group else received.text or received.caption or ""
+    if words is None:
+        return None
     return Incoming(
         **who,
-        thread_id=received.message_thread_id or 0,
+        thread_id=_thread(received, in_group=in_group),
+        title=clean_text(chat.title or ""),
         message_id=received.message_id,
-        text=clean_text(received.text or received.caption or ""),
+        text=clean_text(words),
         quote=_quote(received),
         has_file=received.text is None,
         attached=attached_to(received),
@@ -108,6 +126,12 @@ def read(update: Update) -> Incoming | Press | None:
 def language_of_chat(tx: Tx, chat_id: str) -> str:
     """The one chosen in /settings, or that of a private chat's one person; unknown is English."""
     return str(tx.value("language_of_chat", chat_id=chat_id))
+
+
+def _thread(message: object, *, in_group: bool) -> int:
+    """The topic of a message; in a group without topics a thread is only a chain of replies."""
+    thread_id: int = getattr(message, "message_thread_id", None) or 0
+    return thread_id if not in_group or getattr(message, "is_topic_message", False) else 0
 
 
 def _quote(message: Message) -> str:

@@ -11,6 +11,7 @@ from typing import Any, Final
 from bridge import conversation
 from bridge.conversation import Message, without_tags
 from bridge.models import Job, short
+from bridge.people import plain_name
 from bridge.shown import Room
 from bridge.store import Tx
 from bridge.telegram.gate import Incoming
@@ -49,7 +50,13 @@ def with_quote(item: Incoming) -> str:
         said = NO_TEXT
     elif item.has_file and not item.files:
         said += "\n(A file is attached; you cannot open it yet. Say so.)"
-    return f"<kitt-quote>{without_tags(item.quote)}</kitt-quote>\n{said}" if item.quote else said
+    if item.quote:
+        said = f"<kitt-quote>{without_tags(item.quote)}</kitt-quote>\n{said}"
+    return (
+        f"<kitt-from>{without_tags(plain_name(item.name))}</kitt-from>\n{said}"
+        if item.in_group
+        else said
+    )
 
 
 def with_context(tx: Tx, name: str, text: str, *, source: str) -> str:

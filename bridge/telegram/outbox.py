@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from bridge import failpoints
+from bridge import failpoints, groups
 from bridge.clock import Clock, stamp
 from bridge.deliveries import from_row, owe
 from bridge.errors import KittError
@@ -206,6 +206,9 @@ class Outbox:
                 buttons=part.get("buttons"),
             )
             return int(part["message_id"])
+        if part["do"] == "leave":
+            await self._api.leave(chat_id)
+            return 0
         if part["do"] in ("document", "photo"):
             return await self._files.send(delivery, part, doubtful=doubtful)
         if doubtful:
@@ -286,13 +289,9 @@ class Outbox:
         return False
 
     async def _move(self, delivery: Delivery, new_id: str) -> None:
-        old_id = delivery.chat_id
-
         def move(tx: Tx) -> None:
             tx.run("delivery_waits", id=delivery.id, error=None)
-            for statement in ("move_chat", "move_jobs", "move_schedules"):
-                tx.run(statement, old_id=old_id, new_id=new_id)
-            tx.wake("bridge")
+            groups.move(tx, delivery.chat_id, new_id)
 
         await self._store.write(move)
 

@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from bridge import access, people
-from bridge.access import Known, OwnerStays
+from bridge.access import OwnerStays
 from bridge.clock import Clock, stamp
-from bridge.deliveries import owe
 from bridge.people import Role
 from bridge.store import Tx
 from bridge.telegram import people_words
+from bridge.telegram.asking import ask_each, close_cards, edit_of, owe_notice
 from bridge.telegram.buttons import Signer
 from bridge.telegram.compose import Part, plain_part
-from bridge.telegram.gate import Incoming, Press, language_of_chat
+from bridge.telegram.gate import Incoming, Press
 from bridge.telegram.texts import say
 
 Done = tuple[str, list[Part]]  # the short text for who pressed, and what the chat is owed
@@ -53,11 +53,12 @@ class PeopleCommands:
         if not access.ask(tx, user_id, now):
             return
         who = access.find(tx, self.settings_owners, user_id)
-        for owner in sorted(people.owners(tx, self.settings_owners)):
-            part = people_words.asking_part(
-                self.signer, who, owner=str(owner), language=language_of_chat(tx, str(owner))
-            )
-            self._owe(tx, owner, part, key=f"access:{user_id}:{stamp(now)}:{owner}")
+        owners = people.owners(tx, self.settings_owners)
+
+        def card(owner: str, language: str) -> Part:
+            return people_words.asking_part(self.signer, who, owner=owner, language=language)
+
+        ask_each(tx, owners, user_id, card, now=stamp(now))
 
     def command(self, tx: Tx, message: Incoming, name: str, argument: str) -> list[Part]:
         """Carry out one of `names`."""
@@ -82,14 +83,14 @@ class PeopleCommands:
             return self._answer(tx, press, number, ASKED[verb])
         acts: dict[str, Callable[[Tx, Press, int], Part]] = {"ml": self._list, "mo": self._one}
         if verb in acts:
-            return "", self._edit(press, acts[verb](tx, press, number))
+            return "", edit_of(press, acts[verb](tx, press, number))
         try:
             text = self._change(tx, press, number, CHANGED[verb])
         except OwnerStays as error:
             return say(press.language, STAYS[error.reason]), []
         return (
             str(people_words.with_names(text)["text"]),
-            self._edit(press, self._one(tx, press, number)),
+            edit_of(press, self._one(tx, press, number)),
         )
 
     def _answer(self, tx: Tx, press: Press, user_id: int, role: Role) -> Done:
@@ -104,10 +105,10 @@ class PeopleCommands:
         who = access.find(tx, self.settings_owners, user_id)
         if decided is None:
             part = people_words.decided_part(who, role, press.name, language=language)
-            return "", self._edit(press, part)
+            return "", edit_of(press, part)
         part = people_words.decided_part(who, decided.role, decided.by, language=language)
         key = people_words.DECIDED[decided.role]
-        return say(language, key, by=decided.by), self._edit(press, part)
+        return say(language, key, by=decided.by), edit_of(press, part)
 
     def _change(self, tx: Tx, by: Incoming | Press, user_id: int, role: Role) -> str:
         self._decide(tx, by, user_id, role)
@@ -118,25 +119,18 @@ class PeopleCommands:
         """The decision, its word to the person, and the end of the cards that ask."""
         before = access.find(tx, self.settings_owners, user_id)
         access.decide(tx, self.settings_owners, user_id, role, by=int(by.user_id), name=by.name)
+        now = stamp(self.clock.now())
         if role == "allowed" and before.role != "allowed":
-            self._owe(tx, user_id, plain_part(say(before.language, "access_given")))
+            welcome = plain_part(say(before.language, "access_given"))
+            owe_notice(tx, str(user_id), welcome, now=now)
         pressed = by.message_id if isinstance(by, Press) else None
-        self._close_cards(tx, before, role, by.name, but=(by.chat_id, pressed))
-
-    def _close_cards(
-        self, tx: Tx, who: Known, role: Role, by: str, *, but: tuple[str, int | None]
-    ) -> None:
-        """Every owner's card says what was decided; `but` is edited by who pressed it."""
-        for row in tx.all("access_cards", user_id=str(who.user_id)):
-            owner = str(row["chat_id"])
-            if row["status"] != "sent":
-                tx.run("delivery_over", id=row["id"], status="dropped", error="decided before")
-            elif row["message_id"] is not None and (owner, row["message_id"]) != but:
-                part = people_words.decided_part(
-                    who, role, by, language=language_of_chat(tx, owner)
-                )
-                edit = {**part, "do": "edit", "message_id": row["message_id"], "silent": True}
-                self._owe(tx, int(owner), edit)
+        close_cards(
+            tx,
+            user_id,
+            lambda language: people_words.decided_part(before, role, by.name, language=language),
+            but=(by.chat_id, pressed),
+            now=now,
+        )
 
     def _list(self, tx: Tx, to: Incoming | Press, page: int) -> Part:
         found = access.everyone(tx, self.settings_owners)
@@ -153,21 +147,3 @@ class PeopleCommands:
 
     def _is_owner(self, tx: Tx, by: Incoming | Press) -> bool:
         return people.role(tx, self.settings_owners, int(by.user_id)) == "owner"
-
-    def _owe(self, tx: Tx, chat: int, part: Part, *, key: str | None = None) -> None:
-        now = stamp(self.clock.now())
-        payload = {"parts": [part]}
-        owe(
-            tx,
-            chat_id=str(chat),
-            thread_id=0,
-            kind="notice",
-            payload=payload,
-            now=now,
-            dedupe_key=key,
-        )
-
-    def _edit(self, press: Press, part: Part) -> list[Part]:
-        if press.message_id is None:
-            return []
-        return [{**part, "do": "edit", "message_id": press.message_id}]

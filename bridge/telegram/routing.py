@@ -8,12 +8,13 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from typing import Final
 
 from telegram import Update
 
 from bridge.clock import Clock
 from bridge.models import PROMPT_CHARS_MAX
-from bridge.telegram import gate
+from bridge.telegram import gate, membership
 from bridge.telegram.admission import Admission
 from bridge.telegram.answer import Answer
 from bridge.telegram.api import Api
@@ -25,9 +26,14 @@ from bridge.telegram.commands import Commands
 from bridge.telegram.errands import Errands
 from bridge.telegram.gate import Incoming, Press
 from bridge.telegram.outbox import Outbox
-from bridge.telegram.people_commands import OWNERS_ONLY, VERBS_OF_OWNERS
+from bridge.telegram.people_commands import OWNERS_ONLY
+from bridge.telegram.people_commands import VERBS_OF_OWNERS as PEOPLE_VERBS
+from bridge.telegram.rights import Rights
 from bridge.telegram.schedule_commands import for_the_agent
 from bridge.telegram.texts import say
+
+VERBS_OF_OWNERS: Final = (*PEOPLE_VERBS, "ga", "gr")
+OF_THE_ANSWER: Final = ("ts",)  # that is being made
 
 
 class Routing:
@@ -45,6 +51,7 @@ class Routing:
         outbox: Outbox,
         api: Api,
         signer: Signer,
+        rights: Rights,
         clock: Clock,
     ) -> None:
         self._answer = answer
@@ -56,13 +63,17 @@ class Routing:
         self._outbox = outbox
         self._api = api
         self._signer = signer
+        self._rights = rights
         self._clock = clock
         self._chats: dict[tuple[str, int], Chat] = {}
 
     def handle(self, update: Update) -> None:
         """Hand an update on; never waits, never raises."""
-        item = gate.read(update)
-        if item is None:
+        item = gate.read(update, self._api.me)
+        change = membership.read(update) if item is None else None
+        if change is not None:
+            self._errands.run(self._admission.changed, change)
+        elif item is None:
             self._errands.run(self._commands.over, update.update_id, state="refused")
         elif not self._admission.admits(item):
             self._errands.run(self._stranger, item)
@@ -86,6 +97,8 @@ class Routing:
         command = message.command
         if message.edited:
             self._errands.run(self._commands.over, message.update_id)
+        elif command is not None and command[0] in ("stop", "new") and self._is_of_another(message):
+            self._errands.run(self._commands.say, message, "not_your_job")
         elif command is not None and command[0] in ("stop", "new"):
             dropped = self._attachments.drop((message.chat_id, message.thread_id))
             chat.interrupt(partial(self._interrupted, message, command[0], dropped))
@@ -93,10 +106,8 @@ class Routing:
             self._attachments.take(message)
         elif command is not None and command[0] == "schedule" and for_the_agent(command[1]):
             chat.receive(replace(message, text=command[1]))
-        elif command is not None and command[0] in OWNERS_ONLY:
-            self._errands.run(self._owners_command, message)
         elif command is not None:
-            self._errands.run(self._commands.handle, message)
+            self._errands.run(self._command, message, *command)
         elif message.is_sound:
             self._errands.run(self._commands.say, message, "not_heard")
         elif not message.text.strip():
@@ -111,8 +122,9 @@ class Routing:
 
     def arrived(self, messages: list[Incoming]) -> None:
         """A request with files, which are here now."""
-        for message in (m for m in messages if m.command is not None):
-            self._errands.run(self._commands.handle, message)
+        for message in messages:
+            if message.command is not None:
+                self._errands.run(self._command, message, *message.command)
         if others := [m for m in messages if m.command is None]:
             self._chat(others[0]).receive(*others)
 
@@ -132,19 +144,35 @@ class Routing:
         else:
             await self._commands.say(message, "nothing_to_stop")
 
-    async def _owners_command(self, message: Incoming) -> None:
-        if self._admission.is_owner(message):
-            await self._commands.handle(message)
-            await self._admission.reload()
-        else:
+    async def _command(self, message: Incoming, name: str, argument: str) -> None:
+        if name in OWNERS_ONLY and not self._may_decide(message):
             await self._commands.unknown(message)
+        elif not await self._rights.may_command(message, name, argument):
+            await self._commands.say(message, "not_your_job")
+        else:
+            await self._commands.handle(message)
+            if name in OWNERS_ONLY:
+                await self._admission.reload()
+
+    def _may_decide(self, item: Incoming | Press) -> bool:
+        """What concerns people and groups is for an owner, and not for a group to read."""
+        return self._admission.is_owner(item) and not item.in_group
+
+    def _is_of_another(self, item: Incoming | Press) -> bool:
+        """Is the answer that is being made in this group another person's?"""
+        chat = self._chat(item)
+        others = chat.busy and not chat.is_of(item.user_id)
+        return item.in_group and others and not self._admission.is_owner(item)
 
     async def _press(self, press: Press) -> None:
         """A button: check it, act, answer. Unknown data is never anyone's message."""
         known = self._signer.read(press.data, press.chat_id)
-        if known is None or (known[0] in VERBS_OF_OWNERS and not self._admission.is_owner(press)):
+        if known is None or (known[0] in VERBS_OF_OWNERS and not self._may_decide(press)):
             await self._commands.over(press.update_id, state="refused")
             text, alert = say(press.language, "not_for_you"), True
+        elif not await self._may_press(press, *known):
+            await self._commands.over(press.update_id, state="refused")
+            text, alert = say(press.language, "not_your_job"), True
         elif known[0] == "ts":
             self._chat(press).interrupt(lambda _stopped: self._commands.over(press.update_id))
             text, alert = "", False
@@ -153,6 +181,11 @@ class Routing:
             if known[0] in VERBS_OF_OWNERS:
                 await self._admission.reload()
         await self._api.answer_callback(press.callback_id, text, alert=alert)
+
+    async def _may_press(self, press: Press, verb: str, number: int) -> bool:
+        if verb in OF_THE_ANSWER:
+            return not self._is_of_another(press)
+        return await self._rights.may_press(press, verb, number)
 
     async def drain(self, timeout_s: float) -> None:
         """Give every running answer some seconds."""

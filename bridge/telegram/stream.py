@@ -45,6 +45,7 @@ class Stream:
         chat_id: str,
         thread_id: int,
         buttons: Buttons,
+        reply_to: int | None = None,
     ) -> None:
         self._api = api
         self._budget = budget
@@ -52,6 +53,7 @@ class Stream:
         self._chat_id = chat_id
         self._thread_id = thread_id
         self._buttons = buttons
+        self._reply_to = reply_to
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._sending = False
@@ -137,6 +139,7 @@ class Stream:
                         rendered.text,
                         entities=entities,
                         thread_id=self._thread_id,
+                        reply_to=self._reply_to,
                         buttons=self._buttons,
                     )
                     failpoints.hit("after_first_words")

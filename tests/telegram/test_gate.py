@@ -99,7 +99,6 @@ def test_a_press_on_a_message_that_is_too_old_to_see_is_read() -> None:
         {"message": of(is_bot=True)},
         {"message": message(sender_chat=CHANNEL)},
         {"message": {"message_id": 9, "date": 1, "chat": PRIVATE, "text": "nobody's"}},
-        {"callback_query": query(message=message(chat=GROUP))},
         {"callback_query": {k: v for k, v in query().items() if k != "message"}},
         {"inline_query": {"id": "1", "from": ANNA, "query": "x", "offset": ""}},
         {
