@@ -56,8 +56,7 @@ async def _guarded(
     """Logs, folders, one process per slot, a guard, a pause after crashes, the database."""
     if supervised:
         die_with_parent(settings)
-    secrets = (settings.telegram_token.reveal(), settings.anthropic_key.reveal())
-    logs.configure(secrets, level=logging.INFO)
+    logs.configure(settings.secrets, level=logging.INFO)
     prepare_folders(settings)
     clock = Clock()
     with (

@@ -100,6 +100,11 @@ class Settings:
         return self.memory / "run"
 
     @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must never be shown or logged."""
+        return (self.telegram_token.reveal(), self.anthropic_key.reveal())
+
+    @property
     def log_dir(self) -> Path:
         return self.memory / "logs"
 

@@ -39,7 +39,18 @@ RINGS: Final[dict[str, int]] = {
     ),
     **dict.fromkeys(("leases", "queue"), 1),
     **dict.fromkeys(
-        ("people", "access", "groups", "profile", "logs", "breaker", "alerts", "schedules"), 1
+        (
+            "people",
+            "access",
+            "groups",
+            "log_tail",
+            "profile",
+            "logs",
+            "breaker",
+            "alerts",
+            "schedules",
+        ),
+        1,
     ),
     **dict.fromkeys(("proposals", "preferences"), 1),
     **dict.fromkeys(("alert_box", "migrate", "store_errors", "database_file", "retention"), 1),

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from bridge.agent.model import Model
 from bridge.clock import Clock
+from bridge.logs import redactor
 from bridge.people import role
 from bridge.profile import main_prompt
 from bridge.queue import Queue
@@ -33,6 +34,7 @@ from bridge.telegram.inbox import INNOCENT_AFTER_S, Inbox
 from bridge.telegram.job_commands import JobCommands
 from bridge.telegram.job_files import JobFiles
 from bridge.telegram.job_pages import JobPages
+from bridge.telegram.log_commands import LogCommands
 from bridge.telegram.menu import offer_commands
 from bridge.telegram.outbox import Outbox
 from bridge.telegram.people_commands import PeopleCommands
@@ -141,6 +143,7 @@ class Bridge:
             JobFiles(queue=about["queue"]),
             pages,
             schedules,
+            LogCommands(log_dir=settings.log_dir, redact=redactor(settings.secrets)),
             SettingsCommands(
                 signer=self._signer,
                 chosen=self._chosen,

@@ -26,12 +26,13 @@ from bridge.telegram.commands import Commands
 from bridge.telegram.errands import Errands
 from bridge.telegram.gate import Incoming, Press
 from bridge.telegram.outbox import Outbox
-from bridge.telegram.people_commands import OWNERS_ONLY
+from bridge.telegram.people_commands import OWNERS_ONLY as PEOPLE_COMMANDS
 from bridge.telegram.people_commands import VERBS_OF_OWNERS as PEOPLE_VERBS
 from bridge.telegram.rights import Rights
 from bridge.telegram.schedule_commands import for_the_agent
 from bridge.telegram.texts import say
 
+OWNERS_ONLY: Final = (*PEOPLE_COMMANDS, "logs")
 VERBS_OF_OWNERS: Final = (*PEOPLE_VERBS, "ga", "gr")
 OF_THE_ANSWER: Final = ("ts",)  # that is being made
 
