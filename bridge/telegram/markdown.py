@@ -1,60 +1,38 @@
 """What each construct of Markdown turns into in Telegram; `render` is the only caller.
 
-The tokens of markdown-it are walked once; entities are counted in code points until the page is
-finished. Markdown is CommonMark with tables, strikethrough and task lists; HTML is text like any
-other. Two constructs are off: text over `---` is no heading (models mean a rule, and every list
-that is being written passes through it), `[label]: target` is no hidden definition (it would
-vanish).
-
-Source: CommonMark 0.31; GFM, tables and task lists; TDLib, HttpUrl.cpp and MessageEntity.cpp.
+The tokens are walked once; entities are counted in code points until the page is finished. What
+counts as Markdown is in `syntax`.
 """
 
 import re
-import unicodedata
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from functools import cache
 from itertools import pairwise
 
-from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from bridge.telegram.formulas import unicode_of
+from bridge.telegram.links import address_of, names_other_host, web_host
 from bridge.telegram.render import CONTROLS, Entity, Rendered, outer_first, trim, unit_offsets
+from bridge.telegram.syntax import tokens_of
+from bridge.telegram.tables import Cells, aligned, rows_of, words_of
 
-NESTING_MAX = 20  # levels of lists and quotes; the parser leaves out what is deeper
 QUOTE_OPEN_UNITS_MAX = 400  # a longer quote is shown folded
-TABLE_CELLS_MAX = 34  # width of a phone held upright, in cells of its fixed-width font
 CODE_TAB_CELLS = 4  # Telegram turns a tab into one space, and code would lose its shape
 
 _STYLES = {"strong": "bold", "em": "italic", "s": "strikethrough"}
-# Stricter than TDLib, which refuses the whole message for one link it does not accept: a host
-# without a dot, a port that is none. A name before the host (user@host) only serves to mislead.
-_WEB_URL = re.compile(r"https?://((?:[\w-]+\.)+[\w-]+)\.?(?::(\d{1,5}))?(?:[/?#]\S*)?", re.I)
-_FILE_ENDING = r"(?:c|cpp|css|csv|html?|java|json|jsx?|log|pdf|php|sql|toml|tsx?|txt|xml|ya?ml)\b"
-_HOST_IN_TEXT = re.compile(
-    rf"https?://([\w.-]+)|(?<![^\s(<@\"'“‘«])((?:[\w-]+\.)+(?!{_FILE_ENDING})[^\W\d_]{{2,}})", re.I
-)
-
-Cells = list[Sequence[Token]]  # of one row of a table
 
 
 def write(source: str) -> Rendered | None:
     """Render clean Markdown; None if it is nested too deep to be parsed without loss."""
-    tokens = _parser().parse(source)
-    if any(token.level >= NESTING_MAX - 1 for token in tokens):
+    tokens = tokens_of(source)
+    if tokens is None:
         return None
     writer = _Writer()
     writer.blocks(tokens)
     return writer.finish()
-
-
-@cache
-def _parser() -> MarkdownIt:
-    options = {"html": False, "maxNesting": NESTING_MAX, "tasklists": True}
-    parser = MarkdownIt("commonmark", options)
-    return parser.enable(["table", "strikethrough"]).disable(["lheading", "reference"])
 
 
 class _Writer:
@@ -91,6 +69,19 @@ class _Writer:
                     self._close("bold")
                 case "fence" | "code_block":
                     self._code_block(token)
+                case "math_block":
+                    self._formula(token.content)
+                case "summary_open":
+                    self._begin()
+                    self._open("bold")
+                case "summary_close":
+                    self._close("bold")
+                    self._gap(1)
+                    self._open("blockquote")
+                    self._enter(2, "", lead="")
+                case "details_close":
+                    self._leave()
+                    self._close("blockquote")
                 case "hr":
                     self._begin(solid=True)
                     self._write("———")
@@ -111,7 +102,7 @@ class _Writer:
                 case "list_item_close":
                     self._leave()
                 case "table_open":
-                    self._table(_rows(token for token, _ in stream))
+                    self._table(rows_of(token for token, _ in stream))
 
     def finish(self) -> Rendered:
         """Strip the text and its entities, and count in UTF-16 units."""
@@ -186,6 +177,14 @@ class _Writer:
         self._write(text)
         self._mark("pre", start, language=language)
 
+    def _formula(self, formula: str) -> None:
+        text = unicode_of(formula)
+        if text is None:
+            self._pre(formula, "latex")
+        else:
+            self._begin()
+            self._write(text.replace("\n", "\n" + self._boxes[-1][1]))
+
     def _list(self, token: Token) -> None:
         if self._lead is None and self._boxes[-1][1]:
             self._gap(1)  # a list in an item follows the words of the item at once
@@ -214,6 +213,8 @@ class _Writer:
                     self._write("\n" + self._boxes[-1][1])
                 case "code_inline":
                     self._code(token.content)
+                case "math_inline":
+                    self._formula_in_line(token.content)
                 case "image":
                     self._image(token)
                 case "link_open":
@@ -238,10 +239,17 @@ class _Writer:
         if not self._links:
             self._mark("code", start)
 
+    def _formula_in_line(self, formula: str) -> None:
+        text = unicode_of(formula)
+        if text is None:
+            self._code(" ".join(formula.split()))
+        else:
+            self._write(" ".join(text.split()))
+
     def _image(self, token: Token) -> None:
         start, source = self._length, str(token.attrs["src"])
-        self._write(f"🖼 {_words(token.children or [])}".rstrip())
-        if not self._links and _web_host(source):
+        self._write(f"🖼 {words_of(token.children or [])}".rstrip())
+        if not self._links and web_host(source):
             self._mark("text_link", start, url=source)
 
     def _close_link(self) -> None:
@@ -250,25 +258,25 @@ class _Writer:
         if self._links:
             return  # an address in angle brackets, in the words of a link
         words = "".join(self._pieces[piece:])
-        host = _web_host(href)
+        host = web_host(href)
         if not words.strip():
-            self._write(href if host else _address(href))
+            self._write(href if host else address_of(href))
         if host:
             self._mark("text_link", start, url=href)
-            note = host if _names_other_host(words, host) else ""
+            note = host if names_other_host(words, host) else ""
         else:
-            note = _address(href)
+            note = address_of(href)
         if note and words.strip() and (host or note not in words):
             self._write(f" ({note})")
 
     def _table(self, rows: list[Cells]) -> None:
         """Aligned where it fits; a block of lines per row where not, or where links would go."""
         linked = any(t.type in {"link_open", "image"} for row in rows for cell in row for t in cell)
-        lines = [] if linked else _aligned(rows)
+        lines = [] if linked else aligned(rows)
         if lines:
             self._pre("\n".join(lines))
             return
-        names = [_words(cell).strip().rstrip(":") for cell in rows[0]]
+        names = [words_of(cell).strip().rstrip(":") for cell in rows[0]]
         for row in rows[1:]:
             self._begin()
             self._record(names, row)
@@ -277,7 +285,7 @@ class _Writer:
             self._write(" │ ".join(names))
 
     def _record(self, names: list[str], row: Cells) -> None:
-        filled = [(name, cell) for name, cell in zip(names, row, strict=True) if _words(cell)]
+        filled = [(name, cell) for name, cell in zip(names, row, strict=True) if words_of(cell)]
         for index, (name, cell) in enumerate(filled):
             self._write("\n" + self._boxes[-1][1] if index else "")
             if name:
@@ -286,80 +294,3 @@ class _Writer:
                 self._close("bold")
                 self._write(" ")
             self._inline(cell)
-
-
-def _rows(tokens: Iterator[Token]) -> list[Cells]:
-    """Take the rest of a table from the stream; every row has as many cells as the first."""
-    rows: list[Cells] = []
-    for token in tokens:
-        match token.type:
-            case "tr_open":
-                rows.append([])
-            case "inline":
-                rows[-1].append(token.children or [])
-            case "table_close":
-                break
-    return rows
-
-
-def _words(tokens: Sequence[Token]) -> str:
-    """The text of inline tokens without any mark on it."""
-    return "".join(_words(token.children or []) or token.content for token in tokens)
-
-
-def _aligned(rows: list[Cells]) -> list[str]:
-    """The table as lines of fixed-width text; none if these are too wide."""
-    texts = [[CONTROLS.sub("", _words(cell)).strip() for cell in row] for row in rows]
-    widths = [max(_cells_wide(text) for text in column) for column in zip(*texts, strict=True)]
-    if sum(widths) + 3 * (len(widths) - 1) > TABLE_CELLS_MAX:
-        return []
-    lines = []
-    for row in texts:
-        padded = [t + " " * (width - _cells_wide(t)) for t, width in zip(row, widths, strict=True)]
-        lines.append(" │ ".join(padded).rstrip())
-    return [lines[0], "─┼─".join("─" * width for width in widths), *lines[1:]]
-
-
-def _cells_wide(text: str) -> int:
-    """Width of `text` in cells of a fixed-width font. Source: Unicode, UAX 11."""
-    cells, width, before = 0, 0, ""
-    for character in text:
-        if character == "\ufe0f":  # asks for the picture, which is two cells wide
-            width = int(width == 1)
-        elif before == "\u200d" or "\U0001f3fb" <= character <= "\U0001f3ff":
-            width = 0  # is drawn into the picture before it
-        elif unicodedata.category(character) in {"Mn", "Me", "Cf"}:
-            width = 0
-        else:
-            width = 2 if unicodedata.east_asian_width(character) in {"W", "F"} else 1
-        before = character
-        cells += width
-    return cells
-
-
-def _web_host(url: str) -> str | None:
-    """The host of a link that Telegram accepts, else None."""
-    found = _WEB_URL.fullmatch(url)
-    if found is None or (found[2] and not 0 < int(found[2]) < 65536):
-        return None
-    return found[1].lower()
-
-
-def _address(url: str) -> str:
-    """What is worth reading of a target that cannot be a link."""
-    scheme, _, rest = url.partition(":")
-    if scheme.lower() in {"mailto", "tel"}:
-        return rest.partition("?")[0]
-    return url.rstrip("/") if scheme.lower() in {"http", "https"} else ""
-
-
-def _names_other_host(words: str, host: str) -> bool:
-    """Whether the words of a link look like an address other than its target."""
-    legible = unicodedata.normalize("NFKC", words)
-    legible = "".join(letter for letter in legible if unicodedata.category(letter) != "Cf")
-    for found in _HOST_IN_TEXT.finditer(legible):
-        named = _parser().normalizeLink("http://" + (found[1] or found[2]))
-        named = named.removeprefix("http://").lower().rstrip(".")
-        if named.removeprefix("www.") != host.removeprefix("www."):
-            return True
-    return False

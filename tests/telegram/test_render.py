@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.telegram import markdown
+from bridge.telegram import markdown, syntax
 from bridge.telegram.render import Entity, Rendered, clean, plain, render, utf16_length, valid
 
 WORDS = ["het", "was", "een", "rustige", "dag", "aan", "zee"]
@@ -556,7 +556,7 @@ def test_importing_both_modules_does_not_load_the_parser() -> None:
 
 
 def test_the_parser_is_built_once() -> None:
-    assert markdown._parser() is markdown._parser()
+    assert syntax.parser() is syntax.parser()
 
 
 @pytest.mark.skipif(sys.gettrace() is not None, reason="a tracer takes most of the time")
