@@ -14,6 +14,10 @@ SELECT DISTINCT chat_id FROM deliveries WHERE status IN ('ready','sending')
 SELECT * FROM deliveries WHERE chat_id = :chat_id AND status IN ('ready','sending')
  ORDER BY status <> 'sending', kind <> 'reply', id LIMIT 1
 
+-- name: delivery_of
+-- One delivery of a chat.
+SELECT * FROM deliveries WHERE id = :id AND chat_id = :chat_id
+
 -- name: keep_parts
 -- The rendered parts, before the first of them is sent.
 UPDATE deliveries SET payload = :payload WHERE id = :id

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from bridge import conversation
 from bridge.agent.loop import Limits, Outcome, Turn
@@ -22,6 +22,7 @@ from bridge.conversation import Message
 from bridge.deliveries import owe
 from bridge.errors import ModelRefused, ModelUnavailable, TurnLimitReached
 from bridge.models import Job, short
+from bridge.preferences import Rich
 from bridge.proposals import Proposal
 from bridge.queue import Queue
 from bridge.shown import Room
@@ -276,10 +277,10 @@ class Answer:
             language=self._last.language,
             file_name="kitt-answer.md",
             reply_to=self._last.reply_to,
+            rich=cast(Rich, self._agent.chosen.of(self._last.chat_id).rich),
         )
-        if self._stream.message_id is not None:
-            parts[0] = {**parts[0], "do": "edit", "message_id": self._stream.message_id}
-        return parts
+        shown = self._stream.message_id
+        return parts if shown is None else compose.replacing(parts, shown)
 
     def _owe(self, tx: Tx, parts: list[Part]) -> None:
         owe(

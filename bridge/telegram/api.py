@@ -25,6 +25,7 @@ from telegram.error import (
     BadRequest,
     ChatMigrated,
     Conflict,
+    EndPointNotFound,
     Forbidden,
     InvalidToken,
     NetworkError,
@@ -125,6 +126,7 @@ class Api:
         polling = HTTPXRequest(
             connection_pool_size=2, read_timeout=15, connect_timeout=10, pool_timeout=10
         )
+        self.knows_rich = True  # until the server says that it does not
         self.bot = Bot(
             token,
             base_url=base_url,
@@ -228,6 +230,50 @@ class Api:
             if error.reason != "same":
                 raise
 
+    async def send_rich(
+        self,
+        chat_id: str,
+        html: str,
+        *,
+        thread_id: int = 0,
+        reply_to: int | None = None,
+        silent: bool = False,
+        buttons: Buttons | None = None,
+    ) -> int:
+        """Send a Rich Message; the new message's id. Raises: Rejected when it cannot be sent."""
+        given = {
+            "chat_id": int(chat_id),
+            "rich_message": {"html": html},
+            "message_thread_id": thread_id if thread_id > 1 else None,
+            "reply_parameters": _reply(reply_to),
+            "disable_notification": silent or None,
+            "reply_markup": _keyboard(buttons),
+        }
+        given = {name: value for name, value in given.items() if value is not None}
+        try:
+            sent = await _translated(self.bot.do_api_request("sendRichMessage", api_kwargs=given))
+        except EndPointNotFound as error:
+            self.knows_rich = False
+            raise Rejected("no_rich", "This server knows no rich messages.") from error
+        return int(sent["message_id"])
+
+    async def edit_rich(
+        self, chat_id: str, message_id: int, html: str, *, buttons: Buttons | None = None
+    ) -> None:
+        """Make a message a Rich Message; the same one again is no error."""
+        edit = self.bot.edit_message_text(
+            None,  # type: ignore[arg-type]  # the library does not know the other form yet
+            chat_id=int(chat_id),
+            message_id=message_id,
+            reply_markup=_keyboard(buttons),
+            api_kwargs={"rich_message": {"html": html}},
+        )
+        try:
+            await _translated(edit)
+        except Rejected as error:
+            if error.reason != "same":
+                raise
+
     async def send_file(
         self,
         chat_id: str,
@@ -237,6 +283,7 @@ class Api:
         caption: str = "",
         thread_id: int = 0,
         reply_to: int | None = None,
+        silent: bool = False,
         photo: bool = False,
     ) -> int:
         """Send a document, or a photo, read while it is sent; the new message's id."""
@@ -246,6 +293,7 @@ class Api:
                 int(chat_id),
                 InputFile(file, filename=name, read_file_handle=False),
                 caption=caption or None,
+                disable_notification=silent,
                 message_thread_id=thread_id if thread_id > 1 else None,
                 reply_parameters=_reply(reply_to),
             )
@@ -290,6 +338,8 @@ async def _translated(call: Awaitable[T]) -> T:
     try:
         return await call
     except TelegramError as error:
+        if isinstance(error, EndPointNotFound):
+            raise
         raise _our_error(error) from error
 
 

@@ -38,6 +38,7 @@ from bridge.telegram.log_commands import LogCommands
 from bridge.telegram.menu import offer_commands
 from bridge.telegram.outbox import Outbox
 from bridge.telegram.people_commands import PeopleCommands
+from bridge.telegram.rich_commands import RichCommands
 from bridge.telegram.rights import Rights
 from bridge.telegram.routing import Routing
 from bridge.telegram.schedule_commands import ScheduleCommands
@@ -138,6 +139,7 @@ class Bridge:
     ) -> tuple[Family, ...]:
         pages = JobPages(**about, username=lambda: self._api.me.username)
         return (
+            RichCommands(),
             ChatCommands(model_name=settings.model, job=pages.shown),
             JobCommands(**about, pages=pages),
             JobFiles(queue=about["queue"]),

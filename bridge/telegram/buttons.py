@@ -59,6 +59,8 @@ VERBS = {
     # groups, for owners
     "ga": "asked about: allow",
     "gr": "asked about: refuse and leave",
+    # looks of a text
+    "rt": "its tables",
 }
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 

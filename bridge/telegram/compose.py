@@ -1,13 +1,17 @@
 """What a delivery looks like: from a job or an answer to the parts that Telegram takes.
 
-A part is plain data (it is stored before it is sent): `text`, `edit`, `buttons`, `card`,
-`document` or `photo`, with what the call needs; `of_job` says which job it shows, and how. Up to
-three messages go inline; a longer text becomes its beginning and a `.md` file.
+A part is plain data (it is stored before it is sent): `text`, `edit`, `rich`, `edit_rich`,
+`buttons`, `card`, `document` or `photo`, with what the call needs; `of_job` says which job it
+shows, and how. Up to three messages go inline; a longer text becomes its beginning and a `.md`
+file.
+
+What reads Markdown is loaded with the first text: an idle process does not pay for the parser.
 """
 
 from typing import Any, Final
 
 from bridge.models import Delivery, Job
+from bridge.preferences import Rich
 from bridge.telegram.gate import Press
 from bridge.telegram.render import render
 from bridge.telegram.split import split
@@ -28,15 +32,42 @@ def text_parts(
     file_name: str,
     reply_to: int | None = None,
     result_of: int | None = None,
+    rich: Rich = "off",
 ) -> list[Part]:
-    """A Markdown text as messages: only the last one rings.
+    """A Markdown text as messages: only the last one rings. Long code goes into files.
 
     `result_of` is the job whose result it is the beginning of: its file is read when it is sent.
+    `rich` is what the chat has chosen.
     """
+    from bridge.telegram.code_files import take_out
+
+    whole = len(markdown) <= INLINE_CHARS_MAX
+    code: list[tuple[str, str]] = []
+    if whole or result_of is None:
+        stem = file_name.rpartition(".")[0]
+        markdown, code = take_out(markdown, language=language, stem=stem)
+    files = [{"do": "document", "name": n, "content": c, "silent": True} for n, c in code]
+    if rich != "off" and len(markdown) <= INLINE_CHARS_MAX and _wants_rich(markdown, rich):
+        part = {"do": "rich", "markdown": markdown, "file_name": file_name, "reply_to": reply_to}
+        return [part, *files]
+    return [*_messages(markdown, language, file_name, reply_to, result_of), *files]
+
+
+def _wants_rich(markdown: str, rich: Rich) -> bool:
+    from bridge.telegram.rich import worth_it
+
+    return bool(markdown.strip()) and (rich == "always" or worth_it(markdown))
+
+
+def _messages(
+    markdown: str, language: str, file_name: str, reply_to: int | None, result_of: int | None
+) -> list[Part]:
+    """The text as at most three messages, or as its beginning and a file."""
+    from bridge.telegram.rich import tables_of
+
     markdown = markdown if markdown.strip() else "…"  # Telegram takes no empty message or file
-    pieces = (
-        split(render(markdown), limit=TEXT_UNITS_MAX) if len(markdown) <= INLINE_CHARS_MAX else []
-    )
+    inline = len(markdown) <= INLINE_CHARS_MAX
+    pieces = split(render(markdown), limit=TEXT_UNITS_MAX) if inline else []
     in_file = not 0 < len(pieces) <= INLINE_MESSAGES_MAX
     if in_file:
         beginning = f"{_beginning(markdown)}\n\n{say(language, 'result_in_file')}"
@@ -51,10 +82,18 @@ def text_parts(
         for index, piece in enumerate(pieces)
     ]
     parts[0]["reply_to"] = reply_to
+    if inline and (tables := tables_of(markdown)):
+        parts[-1]["tables"] = tables
     if in_file:
         source = {"content": markdown} if result_of is None else {"result_of": result_of}
-        parts.append({"do": "document", "name": file_name, **source})
+        parts.append({"do": "document", "name": file_name, "silent": True, **source})
     return parts
+
+
+def replacing(parts: list[Part], message_id: int) -> list[Part]:
+    """The same, but the first of them replaces a message that is in the chat already."""
+    do = "edit_rich" if parts[0]["do"] == "rich" else "edit"
+    return [{**parts[0], "do": do, "message_id": message_id}, *parts[1:]]
 
 
 def plain_part(text: str, *, reply_to: int | None = None, silent: bool = False) -> Part:
@@ -70,7 +109,9 @@ def in_place(press: Press, part: Part) -> list[Part]:
     return [{**part, "do": "edit", "message_id": press.message_id}]
 
 
-def result_parts(job: Job, files: list[dict[str, str]], *, language: str) -> list[Part]:
+def result_parts(
+    job: Job, files: list[dict[str, str]], *, language: str, rich: Rich = "off"
+) -> list[Part]:
     """A finished job: its answer as a reply to the request, then its files."""
     parts = text_parts(
         job.result or "",
@@ -78,6 +119,7 @@ def result_parts(job: Job, files: list[dict[str, str]], *, language: str) -> lis
         file_name=f"kitt-{job.id}.md",
         reply_to=job.request_message_id,
         result_of=job.id,
+        rich=rich,
     )
     return [*parts, *(file_part(job.id, file) for file in files)]
 
@@ -85,7 +127,7 @@ def result_parts(job: Job, files: list[dict[str, str]], *, language: str) -> lis
 def file_part(job_id: int, file: dict[str, str]) -> Part:
     """A file of a job: `path`, `name` and `caption`."""
     photo = file["name"].lower().endswith(PHOTO_SUFFIXES)
-    return {"do": "photo" if photo else "document", "job": job_id, **file}
+    return {"do": "photo" if photo else "document", "job": job_id, "silent": True, **file}
 
 
 def question_parts(job: Job, *, language: str) -> list[Part]:

@@ -53,6 +53,7 @@ class FilesOut:
                 name=part["name"],
                 caption=first_units(mark + part.get("caption", ""), CAPTION_UNITS_MAX),
                 thread_id=part.get("thread_id", delivery.thread_id),
+                silent=part.get("silent", False),
                 photo=part["do"] == "photo",
             )
 

@@ -108,7 +108,7 @@ class _Reader:
         if name in _NOTHING:
             return ""
         if name in _WORDS:
-            return self._argument(depth)
+            return self._words()
         if name == "mathbb":
             letter = self._argument(depth)
             return _LETTERS.get(letter, letter)
@@ -117,6 +117,17 @@ class _Reader:
         if name == "sqrt":
             return "√" + _held(self._argument(depth))
         raise _Unreadable
+
+    def _words(self) -> str:
+        """What stands in braces as plain words, its spaces kept."""
+        at = self._at
+        while at < len(self._pieces) and self._pieces[at][3] != "}":
+            at += 1
+        words = "".join(piece[0] for piece in self._pieces[self._at : at])
+        if at == len(self._pieces) or not words.startswith("{") or "\\" in words:
+            raise _Unreadable
+        self._at = at + 1
+        return words[1:]
 
     def _argument(self, depth: int) -> str:
         while self._at < len(self._pieces) and self._pieces[self._at][4] is not None:

@@ -1,6 +1,7 @@
 """The messages a job ends with, or asks with: what they hold and which buttons they have."""
 
 from bridge.models import Job, short
+from bridge.preferences import Rich
 from bridge.telegram import compose, job_buttons
 from bridge.telegram.buttons import Signer
 from bridge.telegram.compose import Part
@@ -14,7 +15,13 @@ DETAIL_CHARS_MAX = 1_000
 
 
 def parts(
-    kind: str, view: JobView, files: list[dict[str, str]], signer: Signer, *, language: str
+    kind: str,
+    view: JobView,
+    files: list[dict[str, str]],
+    signer: Signer,
+    *,
+    language: str,
+    rich: Rich = "off",
 ) -> list[Part]:
     """The messages of a delivery: a result, a failure, or a question."""
     job = view.job
@@ -22,8 +29,8 @@ def parts(
         return [failure_part(view, signer, language=language)]
     if kind == "question":
         return compose.question_parts(job, language=language)
-    made = compose.result_parts(job, files, language=language)
-    last = max(number for number, part in enumerate(made) if part["do"] == "text")
+    made = compose.result_parts(job, files, language=language, rich=rich)
+    last = max(number for number, part in enumerate(made) if part["do"] in ("text", "rich"))
     made[last]["buttons"] = job_buttons.result_rows(job, files, signer, language=language)
     return made
 

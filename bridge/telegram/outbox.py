@@ -20,7 +20,7 @@ from bridge.deliveries import from_row, owe
 from bridge.errors import KittError
 from bridge.models import Delivery
 from bridge.store import Store, Tx
-from bridge.telegram import compose
+from bridge.telegram import compose, rich_out
 from bridge.telegram.api import Ambiguous, Api, ChatMoved, Flooded, NotDelivered, Rejected
 from bridge.telegram.budget import Budget
 from bridge.telegram.buttons import Signer
@@ -29,11 +29,16 @@ from bridge.telegram.files_out import FilesOut
 from bridge.telegram.gate import language_of_chat
 from bridge.telegram.parts import Parts
 from bridge.telegram.render import utf16_length
+from bridge.telegram.rich_out import RichOut
 from bridge.telegram.texts import say
 
 log = logging.getLogger(__name__)
 COPIES_MAX: Final = 3  # of a message that may have arrived each time; then it waits for the person
-CHANGES: Final = ("edit", "buttons")  # of a message that is there: made twice, they do no harm
+CHANGES: Final = (
+    "edit",
+    "edit_rich",
+    "buttons",
+)  # of a message that is there: made twice, they do no harm
 BACKOFF_S: Final = (0.5, 1, 2, 4, 8, 15, 30)
 
 
@@ -63,6 +68,7 @@ class Outbox:
         self._api = api
         self._budget = budget
         self._clock = clock
+        self._rich = RichOut(api=api, signer=signer)
         self._parts = Parts(store=store, signer=signer, clock=clock)
         self._files = FilesOut(store=store, api=api, jobs_dir=jobs_dir)
         self._lanes: dict[str, asyncio.Task[None]] = {}
@@ -197,20 +203,26 @@ class Outbox:
         if part["do"] == "buttons":
             await self._api.edit_buttons(chat_id, part["message_id"], part["buttons"])
             return int(part["message_id"])
+        if part["do"] in ("document", "photo"):
+            return await self._files.send(delivery, part, doubtful=doubtful)
+        if part["do"] in rich_out.KINDS:
+            mark = say(await self._language(chat_id), "repeated") if doubtful else ""
+            return await self._rich.send(delivery, part, mark=mark)
+        buttons = part.get("buttons")
+        if "tables" in part:
+            buttons = self._rich.buttons(delivery, part, await self._language(chat_id))
         if part["do"] == "edit":
             await self._api.edit_text(
                 chat_id,
                 part["message_id"],
                 part["text"],
                 entities=part["entities"],
-                buttons=part.get("buttons"),
+                buttons=buttons,
             )
             return int(part["message_id"])
         if part["do"] == "leave":
             await self._api.leave(chat_id)
             return 0
-        if part["do"] in ("document", "photo"):
-            return await self._files.send(delivery, part, doubtful=doubtful)
         if doubtful:
             part = _marked(part, await self._language(chat_id))
         return await self._api.send_text(
@@ -220,7 +232,7 @@ class Outbox:
             thread_id=thread_id,
             reply_to=part.get("reply_to"),
             silent=part.get("silent", False),
-            buttons=part.get("buttons"),
+            buttons=buttons,
         )
 
     async def _sent(self, delivery: Delivery, parts: list[Part], message_id: int) -> None:
@@ -259,7 +271,7 @@ class Outbox:
         """Telegram refuses this part: change what it refuses, hold the chat, or give up."""
         part = parts[delivery.sent_parts]
         changes: dict[str, dict[str, Any]] = {
-            "edit_gone": {"do": "text"},
+            "edit_gone": {"do": "rich" if part["do"] == "edit_rich" else "text"},
             "reply_gone": {"reply_to": None},
             "entities": {"entities": []},
             "thread_gone": {"thread_id": 0},
@@ -271,6 +283,11 @@ class Outbox:
             change = None  # without its message there is nothing to do
         if change is not None and any(part.get(key) != value for key, value in change.items()):
             part.update(change)
+        elif part["do"] in rich_out.KINDS and error.reason != "blocked":
+            language = await self._language(delivery.chat_id)
+            parts[delivery.sent_parts : delivery.sent_parts + 1] = rich_out.without_rich(
+                part, language
+            )
         elif error.reason == "too_big":
             language = await self._language(delivery.chat_id)
             parts[delivery.sent_parts] = compose.plain_part(

@@ -6,10 +6,11 @@ with the same ones. A card is made anew each time, because it shows how its job 
 
 import asyncio
 import json
-from typing import Final
+from typing import Final, cast
 
 from bridge.clock import Clock
 from bridge.models import Delivery, Job
+from bridge.preferences import Rich, preferences_of
 from bridge.store import Store, Tx
 from bridge.telegram import compose, job_card, job_endings, job_view
 from bridge.telegram.buttons import Signer
@@ -19,6 +20,9 @@ from bridge.telegram.job_view import JobView
 
 # One more than is ever rendered: the rest of a longer result is read when it is sent.
 RESULT_CHARS: Final = INLINE_CHARS_MAX + 1
+
+
+_Found = tuple[JobView, list[dict[str, str]], Rich]
 
 
 class Parts:
@@ -37,23 +41,30 @@ class Parts:
         if delivery.kind == "alert":
             return await self._kept(delivery, [compose.alert_part(delivery, language=language)])
 
-        def look(tx: Tx) -> tuple[JobView, list[dict[str, str]]] | None:
+        def look(tx: Tx) -> _Found | None:
             row = tx.one("job_to_show", id=delivery.payload["job"], chars=RESULT_CHARS)
             if row is None:  # deleted by hand
                 return None
             job = Job.from_row(row)
             files = [dict(file) for file in tx.all("files_of", job_id=job.id)]
             steps = job_view.CARD_STEPS if delivery.kind == "failure" else 0
-            return job_view.look(tx, job, self._clock.now(), steps=steps), files
+            view = job_view.look(tx, job, self._clock.now(), steps=steps)
+            return view, files, cast(Rich, preferences_of(tx, delivery.chat_id).rich)
 
         found = await self._store.read(look)
         if found is None:
             return []
-        view, files = found
+        view, files, rich = found
         if delivery.kind == "card":
             return [job_card.card_part(view, self._signer, language=language)]
         parts = await asyncio.to_thread(
-            job_endings.parts, delivery.kind, view, files, self._signer, language=language
+            job_endings.parts,
+            delivery.kind,
+            view,
+            files,
+            self._signer,
+            language=language,
+            rich=rich,
         )
         return await self._kept(delivery, parts)
 

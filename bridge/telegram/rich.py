@@ -10,7 +10,7 @@ Source: Bot API 10.1 and 10.3, InputRichMessage.
 
 from collections.abc import Sequence
 from html import escape
-from typing import Final, Literal
+from typing import Final
 
 from markdown_it.token import Token
 
@@ -25,7 +25,6 @@ DEPTH_MAX: Final = 16
 COLUMNS_MAX: Final = 20
 COLUMNS_PLAIN_MAX: Final = 3  # a wider table is worth a rich message
 
-Mode = Literal["off", "auto", "always"]
 _TAGS: Final = {"strong": "b", "em": "i", "s": "s"}
 _HOLDERS: Final = {"blockquote": "blockquote", "details": "details"}
 _TABLE: Final = ("table", "thead", "tbody", "tr", "th", "td")
@@ -157,7 +156,7 @@ class _Page:
         start = token.attrs.get("start") if kind == "ordered_list" else None
         self._put(f"<{tag}>" if start is None else f'<{tag} start="{int(start)}">')
         self._open.append((tag, len(self._pieces)))
-        self.blocks_written += 1
+        self.blocks_written += 2 if tag == "li" else 1  # an item and at least what is in it
         self.depth = max(self.depth, 1 + sum(tag not in ("ul", "ol") for tag, _ in self._open))
         if "checked" in token.meta:
             self._box = "☑ " if token.meta["checked"] else "☐ "

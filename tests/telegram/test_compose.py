@@ -62,7 +62,7 @@ def test_three_messages_are_the_most_and_a_longer_text_is_a_file() -> None:
     assert beginning["text"].endswith("The whole answer is in the file.")
     assert beginning["text"].startswith("Paragraph 0.")
     assert len(beginning["text"]) < 1_400
-    assert file == {"do": "document", "name": "kitt.md", "content": text}
+    assert file == {"do": "document", "name": "kitt.md", "silent": True, "content": text}
 
 
 @pytest.mark.parametrize("text", [words(900), "🦩" * 5_000, "a" * 9_000, "é\n" * 3_000])
@@ -104,7 +104,7 @@ def test_a_long_result_is_not_copied_into_its_delivery() -> None:
     beginning, file = compose.result_parts(a_job(result=words(5_000)), [], language="en")
 
     assert beginning["text"].startswith("pelican0 pelican1")
-    assert file == {"do": "document", "name": "kitt-12.md", "result_of": 12}
+    assert file == {"do": "document", "name": "kitt-12.md", "silent": True, "result_of": 12}
 
 
 @pytest.mark.parametrize(
