@@ -1,151 +1,80 @@
-// Text and messages as DOM nodes. Nothing here reads or writes HTML: what a bot sends stays text.
+// Messages as DOM nodes.
 
-const TAGS = {
-  bold: "strong", italic: "em", underline: "u", strikethrough: "s", code: "code",
-  blockquote: "blockquote", expandable_blockquote: "blockquote",
-};
-const BLOCKS = new Set(["pre", "blockquote", "expandable_blockquote"]);
-const SAFE_LINK = /^(https?|tg|mailto):/i;
+import { element, formatted, link } from "/chat.text.js";
+import { rich, words } from "/chat.rich.js";
+import { clock, size, word } from "/chat.words.js";
 
-export function element(tag, className, ...children) {
-  const node = document.createElement(tag);
-  if (className) node.className = className;
-  node.append(...children);
-  return node;
-}
+const COLORS = 7; // of the names in a group
 
-export function link(href, ...children) {
-  if (!SAFE_LINK.test(href)) return element("span", "", ...children);
-  const node = element("a", "", ...children);
-  node.href = href;
-  node.target = "_blank";
-  node.rel = "noopener noreferrer";
-  return node;
-}
-
-// Offsets count UTF-16 units, which is what JavaScript strings are made of.
-export function formatted(text, entities, opened) {
-  const sorted = [...entities].sort((a, b) => a.offset - b.offset || b.length - a.length);
-  return range(text, sorted, 0, text.length, opened);
-}
-
-function range(text, entities, start, end, opened) {
-  const nodes = [];
-  let at = start;
-  let afterBlock = false;
-  for (let i = 0; i < entities.length; i++) {
-    const entity = entities[i];
-    const stop = entity.offset + entity.length;
-    if (entity.offset < at || stop > end) continue;
-    const inner = entities.slice(i + 1).filter((e) => e.offset + e.length <= stop);
-    const block = BLOCKS.has(entity.type);
-    nodes.push(plain(text.slice(at, entity.offset), afterBlock, block));
-    nodes.push(marked(text, entity, inner, opened));
-    at = stop;
-    afterBlock = block;
-  }
-  nodes.push(plain(text.slice(at, end), afterBlock, false));
-  return nodes;
-}
-
-// A block starts and ends a line by itself, so the line break next to it is already there.
-function plain(text, afterBlock, beforeBlock) {
-  let shown = text;
-  if (afterBlock && shown.startsWith("\n")) shown = shown.slice(1);
-  if (beforeBlock && shown.endsWith("\n")) shown = shown.slice(0, -1);
-  return document.createTextNode(shown);
-}
-
-function marked(text, entity, inner, opened) {
-  const { type, offset } = entity;
-  const shown = text.slice(offset, offset + entity.length);
-  const children = () => range(text, inner, offset, offset + entity.length, opened);
-  switch (type) {
-    case "pre": return codeBlock(shown, entity.language);
-    case "spoiler": return spoiler(children());
-    case "text_link": return link(entity.url, ...children());
-    case "url": return link(/^\w+:/.test(shown) ? shown : `https://${shown}`, shown);
-    case "email": return link(`mailto:${shown}`, shown);
-    case "bot_command": return command(shown);
-    case "mention": case "hashtag": case "text_mention": return element("span", "mark", ...children());
-    case "date_time": return localTime(entity.unix_time, shown);
-    case "expandable_blockquote": return expandable(children(), `${offset}`, opened);
-    default: return element(TAGS[type] ?? "span", "", ...children());
-  }
-}
-
-function codeBlock(text, language) {
-  const copy = element("button", "copy", "Copy");
-  copy.type = "button";
-  copy.dataset.copy = text;
-  const bar = element("div", "bar", element("span", "", language || "code"), copy);
-  return element("div", "code-block", bar, element("pre", "", element("code", "", text)));
-}
-
-function spoiler(children) {
-  const node = element("span", "spoiler", ...children);
-  node.tabIndex = 0;
-  node.setAttribute("role", "button");
-  node.setAttribute("aria-label", "Hidden text");
-  return node;
-}
-
-function command(text) {
-  const node = element("button", "mark", text);
-  node.type = "button";
-  node.dataset.say = text;
-  return node;
-}
-
-function localTime(seconds, shown) {
-  const node = element("time", "mark", shown);
-  node.dateTime = new Date(seconds * 1000).toISOString();
-  node.title = new Date(seconds * 1000).toLocaleString();
-  return node;
-}
-
-function expandable(children, key, opened) {
-  const node = element("blockquote", "expandable", ...children);
-  node.dataset.key = key;
-  node.tabIndex = 0;
-  node.setAttribute("role", "button");
-  node.setAttribute("aria-expanded", String(opened.has(key)));
-  node.classList.toggle("open", opened.has(key));
-  return node;
-}
-
-export function clock(seconds) {
-  return new Date(seconds * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
-}
-
-export function size(bytes) {
-  if (bytes < 1024) return `${bytes} B`;
-  const units = ["KB", "MB"];
-  const power = bytes < 1024 * 1024 ? 1 : 2;
-  return `${(bytes / 1024 ** power).toFixed(1)} ${units[power - 1]}`;
-}
-
-// One message of the log. `original` is the replied message when it is still there.
-export function bubble(message, original, opened) {
-  const parts = [];
-  if (message.reply_to !== null) parts.push(replyQuote(message, original));
-  if (message.photo) parts.push(photo(message.photo));
-  if (message.document) parts.push(documentCard(message.document));
-  if (message.text) parts.push(element("div", "text", ...formatted(message.text, message.entities, opened)));
-  parts.push(meta(message));
-  const body = element("div", "bubble", ...parts);
-  if (message.photo && !message.text) body.classList.add("bare");
-  if (message.text.includes("\n") || message.buttons.length) body.classList.add("roomy");
-  const item = element("li", message.from_bot ? "bot" : "mine", body);
-  if (message.buttons.length) item.append(keyboard(message));
+// One message of the log. `view` says who looks and where: { viewer, group, sounds, rich, topicName }.
+// `original` is the replied message when it is still there, `album` all members of one album.
+export function bubble(message, original, opened, view, album = [message]) {
+  const item = element("li", side(message, view.viewer));
   item.dataset.id = message.message_id;
+  if (message.service) {
+    item.className = "service";
+    item.append(element("span", "", report(message)));
+    return item;
+  }
+  const caption = album.find((member) => member.text) ?? message;
+  const body = element("div", "bubble", ...parts(message, original, view), ...media(album));
+  body.append(...said(caption, opened, view), ...reactions(message, view.viewer), meta(message, view));
+  if (message.photo && !caption.text) body.classList.add("bare");
+  if (view.group && !item.classList.contains("mine")) item.append(avatar(message.name, message.user_id));
+  item.append(body);
+  if (message.buttons.length) item.append(keyboard(message));
   return item;
 }
 
-function replyQuote(message, original) {
-  const name = element("b", "", original ? original.name : "Message");
-  const said = message.quote || (original ? preview(original) : "Deleted message");
-  const node = element("button", "reply", name, element("span", "", said));
+function side(message, viewer) {
+  if (message.from_bot) return "bot";
+  return message.user_id === viewer ? "mine" : "other";
+}
+
+export function avatar(name, id) {
+  const node = element("span", `avatar c${Math.abs(id) % COLORS}`, name.slice(0, 1));
+  node.setAttribute("aria-hidden", "true");
+  return node;
+}
+
+function parts(message, original, view) {
+  const nodes = [];
+  if (view.group) nodes.push(element("b", `sender c${Math.abs(message.user_id) % COLORS}`, message.name));
+  if (view.topicName) nodes.push(element("span", "topic-chip", view.topicName));
+  if (message.forwarded_from) nodes.push(element("div", "forwarded", word("forwarded"), element("b", "", message.forwarded_from)));
+  if (message.reply_to !== null) nodes.push(replyQuote(message, original, view));
+  return nodes;
+}
+
+function media(album) {
+  const photos = album.filter((member) => member.photo).map((member) => photo(member.photo));
+  const nodes = photos.length > 1 ? [element("div", `grid of${Math.min(photos.length, 4)}`, ...photos)] : photos;
+  for (const member of album) {
+    if (member.document) nodes.push(documentCard(member.document));
+    if (member.sound) nodes.push(soundCard(member.sound));
+    if (member.video_note) nodes.push(element("div", "round", element("span", "", seconds(member.video_note.duration))));
+  }
+  return nodes;
+}
+
+function said(message, opened, view) {
+  if (message.rich && !(view.rich && message.shows_rich)) return [element("em", "unsupported", word("notSupported"))];
+  if (message.rich) return [rich(message.rich, opened)];
+  return message.text ? [element("div", "text", ...formatted(message.text, message.entities, opened))] : [];
+}
+
+function report({ name, service }) {
+  if (service.forum_topic_created) return word("topic", name, service.forum_topic_created.name);
+  if (service.new_chat_members) return word("joined", service.new_chat_members[0].first_name);
+  return word("upgraded");
+}
+
+function replyQuote(message, original, view) {
+  const name = element("b", "", original ? original.name : word("message"));
+  const text = message.quote || (original ? preview(original) : word("deleted"));
+  const node = element("button", "reply", name, element("span", "", text));
+  if (original && view.group) node.classList.add(`c${Math.abs(original.user_id) % COLORS}`);
+  if (message.quote) node.classList.add("quoted");
   node.type = "button";
   node.dataset.jump = message.reply_to;
   return node;
@@ -153,17 +82,21 @@ function replyQuote(message, original) {
 
 export function preview(message) {
   if (message.text) return message.text.slice(0, 200).replaceAll("\n", " ");
-  return message.photo ? "Photo" : message.document ? message.document.file_name : "";
+  if (message.rich) return words(message.rich).slice(0, 200);
+  if (message.service) return report(message);
+  if (message.sound) return word(message.sound.kind);
+  if (message.video_note) return word("round");
+  return message.photo ? word("photo") : message.document ? message.document.file_name : "";
 }
 
-function fileUrl(file) {
+export function fileUrl(file) {
   return `/emulator/file?file_id=${encodeURIComponent(file.file_id)}`;
 }
 
 function photo(file) {
   const image = element("img", "photo");
   image.src = fileUrl(file);
-  image.alt = "Photo";
+  image.alt = word("photo");
   if (file.width) image.width = file.width;
   if (file.height) image.height = file.height;
   const anchor = element("a", "photo-link", image);
@@ -182,25 +115,54 @@ function documentCard(file) {
   return anchor;
 }
 
-function meta(message) {
+const seconds = (total) => `${Math.floor(total / 60)}:${String(total % 60).padStart(2, "0")}`;
+
+// The bars are no picture of the sound: they only differ from one file to the next.
+function soundCard(file) {
+  const play = element("button", "play");
+  play.type = "button";
+  play.dataset.play = fileUrl(file);
+  play.setAttribute("aria-label", word("play"));
+  const bars = [...file.file_id.slice(-32)].map((letter) => {
+    const bar = element("i", "");
+    bar.style.height = `${4 + (letter.charCodeAt(0) * 7) % 17}px`;
+    return bar;
+  });
+  const top = file.kind === "voice" ? element("span", "bars", ...bars) : element("b", "", file.file_name ?? word("audio"));
+  return element("div", "sound", play, element("span", "names", top, element("small", "", seconds(file.duration))));
+}
+
+function reactions(message, viewer) {
+  if (!message.reactions.length) return [];
+  const pills = message.reactions.map(({ emoji, user_ids: users }) => {
+    const node = element("button", "reaction", emoji, ...(users.length > 1 ? [` ${users.length}`] : []));
+    if (users.includes(viewer)) node.classList.add("chosen");
+    node.type = "button";
+    node.dataset.react = emoji;
+    return node;
+  });
+  return [element("div", "reactions", ...pills)];
+}
+
+function meta(message, { sounds, viewer }) {
   const node = element("span", "meta");
-  if (message.reaction) node.append(element("span", "reaction", message.reaction));
-  if (message.from_bot && message.silent) {
-    const bell = element("span", "silent");
-    bell.title = "Sent without a sound";
+  if (message.from_bot && (message.silent || sounds)) {
+    const bell = element("span", "bell", message.silent ? "🔕" : "🔔");
+    bell.title = word(message.silent ? "silently" : "rings");
     node.append(bell);
   }
-  if (message.edits) node.append("edited ");
+  if (message.edits) node.append(`${word("edited")} `);
   node.append(clock(message.date));
+  if (side(message, viewer) === "mine") node.append(element("span", "ticks", "✓✓"));
   return node;
 }
 
 function keyboard(message) {
-  const rows = message.buttons.map((row) => element("div", "row", ...row.map((button) => key(message, button))));
+  const rows = message.buttons.map((row) => element("div", "row", ...row.map(key)));
   return element("div", "keyboard", ...rows);
 }
 
-function key(message, button) {
+function key(button) {
   const className = `key ${button.style ?? ""}`.trim();
   if (button.url) {
     const anchor = link(button.url, button.text);
@@ -209,7 +171,24 @@ function key(message, button) {
   }
   const node = element("button", className, button.text);
   node.type = "button";
-  if (button.copy_text) node.dataset.copy = button.copy_text.text;
-  else node.dataset.press = button.callback_data ?? "";
+  if (button.copy_text) {
+    node.classList.add("copies");
+    node.dataset.copy = button.copy_text.text;
+  } else {
+    node.dataset.press = button.callback_data ?? "";
+  }
   return node;
+}
+
+export function draftBubble(draft, opened) {
+  const shown = draft.rich ? [rich(draft.rich, opened)]
+    : [element("div", "text", ...(draft.text ? formatted(draft.text, draft.entities, opened) : [element("em", "thinking", word("thinking"))]))];
+  const nodes = [element("div", "bubble draft", ...shown)];
+  if (draft.can_stop) {
+    const stop = element("button", "key stop", `⏹ ${word("stop")}`);
+    stop.type = "button";
+    stop.id = "stop";
+    nodes.push(element("div", "keyboard", element("div", "row", stop)));
+  }
+  return element("div", "drafted", ...nodes);
 }

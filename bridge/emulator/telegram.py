@@ -31,9 +31,11 @@ from bridge.emulator.telegram_faults import (
     FloodLimits,
     OrderedFault,
 )
+from bridge.emulator.telegram_gestures import Gestures
+from bridge.emulator.telegram_groups import Groups
 from bridge.emulator.telegram_media import DOWNLOAD_BYTES_MAX
 from bridge.emulator.telegram_params import Params
-from bridge.emulator.telegram_people import People
+from bridge.emulator.telegram_presses import Presses
 from bridge.emulator.telegram_state import ApiError, Call
 from bridge.emulator.telegram_wire import BODY_BYTES_MAX, cut, drop, error_answer, read_params
 
@@ -42,11 +44,13 @@ NOTICE = "The model in this demo is scripted"
 _TOKEN = re.compile(r"[0-9]{6,12}:[A-Za-z0-9_-]{30,}")
 
 
-class TelegramEmulator(People):
+class TelegramEmulator(Presses, Gestures, Groups):
     """The emulated server. `start` it, point a bot at `base_url`, `stop` it.
 
     `flood` switches Telegram's limits on, with the usual figures or with those given.
     `notice` is the line the chat page shows about itself; `page_chat_id` its default chat.
+    `privacy` and `topics_enabled` are what BotFather sets: privacy mode in groups, and topics
+    in private chats.
     """
 
     def __init__(
@@ -57,10 +61,19 @@ class TelegramEmulator(People):
         flood: bool | FloodLimits = False,
         notice: str = NOTICE,
         page_chat_id: int = 1,
+        privacy: bool = True,
+        topics_enabled: bool = False,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
     ) -> None:
-        super().__init__(token=token, username=username, clock=clock, now=now)
+        super().__init__(
+            token=token,
+            username=username,
+            privacy=privacy,
+            topics_enabled=topics_enabled,
+            clock=clock,
+            now=now,
+        )
         self.notice = notice
         self.page_chat_id = page_chat_id
         self.faults = FaultDesk()
@@ -198,6 +211,8 @@ async def run_alone(arguments: list[str]) -> None:
     parser.add_argument("--token", default=DEMO_BOT)
     parser.add_argument("--flood", action="store_true", help="switch Telegram's limits on")
     parser.add_argument("--chat", type=int, default=1, help="the chat the page opens")
+    parser.add_argument("--topics", action="store_true", help="topics in private chats")
+    parser.add_argument("--no-privacy", action="store_true", help="show the bot whole groups")
     parser.add_argument("--notice", default=NOTICE, help="the line the page shows about itself")
     options = parser.parse_args(arguments)
     emulator = TelegramEmulator(
@@ -205,6 +220,8 @@ async def run_alone(arguments: list[str]) -> None:
         flood=options.flood,
         notice=options.notice,
         page_chat_id=options.chat,
+        privacy=not options.no_privacy,
+        topics_enabled=options.topics,
     )
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -12,18 +12,21 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import asdict
 from importlib.resources import files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from urllib.parse import quote, urlsplit
 
 from aiohttp import web
 
 from bridge.emulator.telegram_faults import fault_from_json
+from bridge.emulator.telegram_objects import message_to_view
+from bridge.emulator.telegram_page import PAGE_FILES, chat_to_view
+from bridge.emulator.telegram_people import Who
 from bridge.emulator.telegram_state import (
     ApiError,
     Chat,
     ChatEvent,
+    FileKind,
     Json,
-    message_to_view,
 )
 from bridge.emulator.telegram_wire import drop, read_multipart
 
@@ -32,13 +35,18 @@ if TYPE_CHECKING:
 
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
 KEEP_ALIVE_S = 15.0  # a silent event stream proves it is alive, and finds readers that are gone
-_PAGE_FILES = {
-    "/": ("chat.html", "text/html"),
-    "/chat.js": ("chat.js", "text/javascript"),
-    "/chat.render.js": ("chat.render.js", "text/javascript"),
-    "/chat.css": ("chat.css", "text/css"),
-    "/chat.svg": ("chat.svg", "image/svg+xml"),
-}
+# What people do that needs nothing but its arguments: each is the method of that name.
+_ACTS: tuple[str, ...] = (
+    "react",
+    "forward",
+    "stop_draft",
+    "forge",
+    "replay",
+    "join",
+    "add_bot",
+    "remove_bot",
+)
+_ACTS += ("promote_bot", "migrate", "create_topic", "client_shows_rich", "open_group")
 _PAGE_HEADERS = {
     "Content-Security-Policy": (
         "default-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
@@ -48,17 +56,20 @@ _PAGE_HEADERS = {
     "Cache-Control": "no-store",
 }
 
+_PLAIN = (str, int, dict, list)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def add_control_routes(app: web.Application, emulator: TelegramEmulator) -> None:
     """Put the page and the orders on the server of `emulator`."""
     control = Control(emulator=emulator)
-    for path in _PAGE_FILES:
+    for path in PAGE_FILES:
         app.router.add_get(path, _guarded(control.page))
     for name in ("send", "upload", "press", "edit", "block", "fault", "release"):
         app.router.add_post(f"/emulator/{name}", _guarded(getattr(control, name)))
-    for name in ("messages", "calls", "events", "file", "about"):
+    for name in _ACTS:
+        app.router.add_post(f"/emulator/{name}", _guarded(control.act))
+    for name in ("messages", "calls", "events", "file", "about", "chat"):
         app.router.add_get(f"/emulator/{name}", _guarded(getattr(control, name)))
 
 
@@ -89,13 +100,13 @@ class Control:
     def __init__(self, *, emulator: TelegramEmulator) -> None:
         self._emulator = emulator
         folder = files("bridge.emulator")
-        self._pages = {path: folder.joinpath(name) for path, (name, _) in _PAGE_FILES.items()}
+        self._pages = {path: folder.joinpath(name) for path, (name, _) in PAGE_FILES.items()}
 
     async def page(self, request: web.Request) -> web.StreamResponse:
         """The chat page and its files."""
         return web.Response(
             body=self._pages[request.path].read_bytes(),
-            content_type=_PAGE_FILES[request.path][1],
+            content_type=PAGE_FILES[request.path][1],
             charset="utf-8",
             headers=_PAGE_HEADERS,
         )
@@ -123,25 +134,56 @@ class Control:
         return web.json_response(message)
 
     async def upload(self, request: web.Request) -> web.StreamResponse:
-        """Multipart chat_id, file, caption?, as=document|photo?; a picture is sent as a photo."""
+        """Multipart chat_id, file, caption?, duration?, and who sends as in `People.send`.
+
+        as=document|photo|voice|audio|video_note says how; a picture is a photo by itself.
+        """
         fields, uploads = await read_multipart(request)
-        upload = uploads["file"]
-        photo = upload.mime_type.startswith("image/") and fields.get("as") != "document"
-        send = self._emulator.send_photo if photo else self._emulator.send_document
-        message = send(
-            int(fields["chat_id"]), upload.name, upload.data, caption=fields.get("caption", "")
+        upload, chat_id = uploads["file"], int(fields["chat_id"])
+        who = Who(language=fields.get("language", "en"))
+        if "user_id" in fields:
+            who["user_id"] = int(fields["user_id"])
+        if "thread_id" in fields:
+            who["thread_id"] = int(fields["thread_id"])
+        kind = fields.get("as") or (
+            "photo" if upload.mime_type.startswith("image/") else "document"
+        )
+        caption = fields.get("caption", "")
+        if kind in ("document", "photo"):
+            send = self._emulator.send_photo if kind == "photo" else self._emulator.send_document
+            return web.json_response(
+                send(chat_id, upload.name, upload.data, caption=caption, **who)
+            )
+        message = self._emulator.send_sound(
+            chat_id,
+            upload.data,
+            kind=cast(FileKind, kind),
+            duration=int(fields.get("duration", "3")),
+            name=upload.name,
+            mime_type=upload.mime_type,
+            **who,
         )
         return web.json_response(message)
 
-    async def press(self, request: web.Request) -> web.StreamResponse:
-        """{chat_id, message_id, button, user_id?}: as `People.press`."""
+    async def act(self, request: web.Request) -> web.StreamResponse:
+        """The arguments of the method of this name; what it returns, if that is plain."""
+        method = getattr(self._emulator, request.path.rpartition("/")[2])
         order = await _order(request)
-        query_id = self._emulator.press(
-            int(order["chat_id"]),
-            int(order["message_id"]),
-            str(order["button"]),
-            user_id=order.get("user_id"),
-        )
+        result = method(*order.pop("arguments", []), **order)
+        return web.json_response({"result": result if isinstance(result, _PLAIN) else None})
+
+    async def chat(self, request: web.Request) -> web.StreamResponse:
+        """?chat_id=&user_id=&lang=: as `chat_to_view`."""
+        chat_id = int(request.query["chat_id"])
+        user_id = int(request.query.get("user_id", chat_id))
+        language = request.query.get("lang", "en")
+        return web.json_response(chat_to_view(self._emulator, chat_id, user_id, language))
+
+    async def press(self, request: web.Request) -> web.StreamResponse:
+        """{chat_id, message_id, button, user_id?, language?}: as `Presses.press`."""
+        order = await _order(request)
+        chat_id, message_id = int(order.pop("chat_id")), int(order.pop("message_id"))
+        query_id = self._emulator.press(chat_id, message_id, str(order.pop("button")), **order)
         return web.json_response({"query_id": query_id})
 
     async def edit(self, request: web.Request) -> web.StreamResponse:
@@ -172,7 +214,7 @@ class Control:
     async def messages(self, request: web.Request) -> web.StreamResponse:
         """?chat_id=: the visible messages, and the number of the newest event they include."""
         chat = self._emulator.chats.get(int(request.query["chat_id"]))
-        shown = [message_to_view(m) for m in chat.messages.values()] if chat else []
+        shown = [message_to_view(m, chat) for m in chat.messages.values()] if chat else []
         return web.json_response({"seq": self._emulator.event_seq, "messages": shown})
 
     async def calls(self, request: web.Request) -> web.StreamResponse:
@@ -272,5 +314,5 @@ def _shown(event: ChatEvent, chat: Chat) -> Json | None:
         message = chat.messages.get(data["message_id"])
         if message is None:
             return None
-        data = message_to_view(message)
+        data = message_to_view(message, chat)
     return {"seq": event.seq, "kind": event.kind, "data": data}

@@ -146,12 +146,14 @@ class FloodLimits:
     """Limits per chat. Telegram publishes no exact figures: "about one message per second",
     "20 per minute in a group" (Bot FAQ), and "about 20 edits per minute in a chat" (tdlib/td
     issue 2592). A first penalty seen in the field is 30 to 140 s; a test chooses its own.
+    What a bot says of itself (`settings_per_minute`) is limited for the bot as a whole.
     """
 
     calls_per_s: float = 1.0
     burst: int = 5
     edits_per_minute: int = 20
     group_calls_per_minute: int = 20
+    settings_per_minute: int = 30
     penalty_s: float = 3.0
 
 
@@ -166,16 +168,24 @@ class _Budget:
 
 # Everything a chat shows counts; what only changes the bot's own settings does not, and answers
 # to button presses are not limited (tdlib/telegram-bot-api issue 648).
-_EDITS = frozenset({"editMessageText", "editMessageReplyMarkup"})
+_EDITS = frozenset({"editMessageText", "editMessageCaption", "editMessageReplyMarkup"})
 COUNTED = _EDITS | {
     "sendMessage",
+    "sendRichMessage",
     "sendDocument",
     "sendPhoto",
+    "sendVoice",
+    "sendAudio",
     "sendMediaGroup",
     "sendChatAction",
     "sendMessageDraft",
+    "sendRichMessageDraft",
     "setMessageReaction",
 }
+_SETTINGS = frozenset(
+    {"setMyCommands", "deleteMyCommands", "setMyDescription", "setMyShortDescription"}
+    | {"setChatMenuButton"}
+)
 
 
 class FloodControl:
@@ -185,9 +195,12 @@ class FloodControl:
         self._limits = limits
         self._clock = clock
         self._budgets: dict[int, _Budget] = {}
+        self._settings: deque[float] = deque()
 
     def check(self, method: str, params: Params) -> None:
-        """Count a call. Raises: ApiError 429 when its chat has spent its budget."""
+        """Count a call. Raises: ApiError 429 when its chat, or the bot, has spent its budget."""
+        if method in _SETTINGS:
+            self._check_settings()
         chat_id = params.number("chat_id")
         if method not in COUNTED or not chat_id:
             return
@@ -211,6 +224,13 @@ class FloodControl:
         for window, counted in ((budget.edits, method in _EDITS), (budget.calls, chat_id < 0)):
             if counted:
                 window.append(now)
+
+    def _check_settings(self) -> None:
+        now = self._clock()
+        wait_s = _wait_s(self._settings, self._limits.settings_per_minute, now)
+        if wait_s:
+            raise _too_many(wait_s)
+        self._settings.append(now)
 
 
 def _wait_s(window: deque[float], per_minute: int, now: float) -> float:

@@ -1,8 +1,6 @@
-"""The Bot API's methods about files: sendDocument, sendPhoto, sendMediaGroup, getFile."""
+"""The Bot API's methods about files: documents, photos, sounds, albums, and getFile."""
 
 from __future__ import annotations
-
-from typing import Literal
 
 from bridge.emulator.telegram_image import picture_size
 from bridge.emulator.telegram_methods import (
@@ -12,7 +10,13 @@ from bridge.emulator.telegram_methods import (
     show_new,
 )
 from bridge.emulator.telegram_params import Params, Upload
-from bridge.emulator.telegram_state import ApiError, ChatMessage, Json, StoredFile, bad_request
+from bridge.emulator.telegram_state import (
+    ApiError,
+    FileKind,
+    Json,
+    StoredFile,
+    bad_request,
+)
 from bridge.emulator.telegram_text import CAPTION_UNITS_MAX, formatted
 from bridge.emulator.telegram_world import TelegramWorld
 
@@ -22,8 +26,7 @@ DOWNLOAD_BYTES_MAX = 20 * 1024 * 1024  # FileSizeLimit.FILESIZE_DOWNLOAD
 ALBUM_MIN, ALBUM_MAX = 2, 10  # MediaGroupLimit
 PHOTO_SIDES_MAX = 10_000  # width plus height of a photo (sendPhoto)
 PHOTO_RATIO_MAX = 20
-
-Kind = Literal["document", "photo"]
+_SPEECH = (b"OggS", b"ID3", b"\xff\xfb", b"\xff\xf3", b"\0\0\0")  # OGG, MP3 and M4A begin so
 
 
 def send_document(world: TelegramWorld, params: Params) -> Json:
@@ -34,6 +37,16 @@ def send_document(world: TelegramWorld, params: Params) -> Json:
 def send_photo(world: TelegramWorld, params: Params) -> Json:
     """sendPhoto."""
     return _send_file(world, params, "photo")
+
+
+def send_voice(world: TelegramWorld, params: Params) -> Json:
+    """sendVoice: what is no OGG with Opus, MP3 or M4A is sent as a document, as the server does."""
+    return _send_file(world, params, "voice")
+
+
+def send_audio(world: TelegramWorld, params: Params) -> Json:
+    """sendAudio."""
+    return _send_file(world, params, "audio")
 
 
 def send_media_group(world: TelegramWorld, params: Params) -> list[Json]:
@@ -60,7 +73,7 @@ def send_media_group(world: TelegramWorld, params: Params) -> list[Json]:
         message.media_group_id = group_id
         message.text, message.entities = _caption(one)
         stored = _resolve(world, str(item.get("media") or ""), item["type"], params)
-        _attach(message, stored)
+        message.file = stored
         messages.append((message, stored))
     for _, stored in messages:
         world.store_file(stored)
@@ -82,15 +95,15 @@ def get_file(world: TelegramWorld, params: Params) -> Json:
     }
 
 
-def _send_file(world: TelegramWorld, params: Params, kind: Kind) -> Json:
+def _send_file(world: TelegramWorld, params: Params, kind: FileKind) -> Json:
     chat = open_chat_of(world, params)
     message = new_message(world, chat, params)
     message.text, message.entities = _caption(params)
     if kind in params.files:
-        stored = _check_upload(params.files[kind], kind)
+        stored = _check_upload(params.files[kind], kind, params.number("duration"))
     else:
         stored = _resolve(world, params.text(kind), kind, params)
-    _attach(message, stored)
+    message.file = stored
     world.store_file(stored)
     return show_new(world, chat, message)
 
@@ -101,14 +114,7 @@ def _caption(params: Params) -> tuple[str, list[Json]]:
     )
 
 
-def _attach(message: ChatMessage, stored: StoredFile) -> None:
-    if stored.kind == "photo":
-        message.photo = stored
-    else:
-        message.document = stored
-
-
-def _resolve(world: TelegramWorld, reference: str, kind: Kind, params: Params) -> StoredFile:
+def _resolve(world: TelegramWorld, reference: str, kind: FileKind, params: Params) -> StoredFile:
     """The file a reference names: `attach://part` of this call, or the id of an earlier file."""
     if reference.startswith("attach://"):
         upload = params.files.get(reference.removeprefix("attach://"))
@@ -127,15 +133,21 @@ def _resolve(world: TelegramWorld, reference: str, kind: Kind, params: Params) -
     return stored
 
 
-def _check_upload(upload: Upload, kind: Kind) -> StoredFile:
+def _check_upload(upload: Upload, kind: FileKind, duration: int = 0) -> StoredFile:
     size = len(upload.data)
     if size > UPLOAD_BYTES_MAX:
         raise ApiError(413, "Request Entity Too Large")
     if size == 0:
         raise bad_request("file must be non-empty")
-    if kind == "document":
+    if kind == "voice" and not upload.data.startswith(_SPEECH):
+        kind = "document"
+    if kind != "photo":
         return StoredFile(
-            kind="document", name=upload.name, mime_type=upload.mime_type, data=upload.data
+            kind=kind,
+            name=upload.name,
+            mime_type=upload.mime_type,
+            data=upload.data,
+            duration=0 if kind == "document" else duration,
         )
     if size > PHOTO_BYTES_MAX:
         raise bad_request(

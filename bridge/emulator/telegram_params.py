@@ -11,12 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bridge.emulator.telegram_state import Json, bad_request
-from bridge.emulator.telegram_text import utf16_len
-
-BUTTONS_MAX = 100  # InlineKeyboardMarkupLimit.TOTAL_BUTTON_NUMBER
-BUTTONS_PER_ROW_MAX = 8  # InlineKeyboardMarkupLimit.BUTTONS_PER_ROW
-CALLBACK_DATA_BYTES_MAX = 64  # InlineKeyboardButtonLimit.MAX_CALLBACK_DATA
-COPY_TEXT_UNITS_MAX = 256  # InlineKeyboardButtonLimit.MAX_COPY_TEXT
 
 _STRUCTURES = {
     "allowed_updates": "allowed updates",
@@ -25,20 +19,22 @@ _STRUCTURES = {
     "entities": "entities",
     "link_preview_options": "link preview options",
     "media": "media",
+    "message_ids": "message identifiers",
     "menu_button": "menu button",
     "reaction": "reaction types",
     "reply_markup": "reply keyboard markup",
     "reply_parameters": "reply parameters",
+    "rich_message": "rich message",
     "scope": "BotCommandScope",
 }
 _NUMBERS = frozenset(
     {"chat_id", "message_id", "message_thread_id", "offset", "limit", "timeout", "draft_id"}
+    | {"icon_color", "duration", "user_id"}
 )
 _FLAGS = frozenset(
     {"disable_notification", "protect_content", "show_alert", "is_big", "drop_pending_updates"}
     | {"allow_sending_without_reply", "can_stop", "keep_on_stop"}
 )
-_STYLES = frozenset({"primary", "danger", "success", "default"})
 
 
 @dataclass(slots=True, frozen=True)
@@ -128,53 +124,3 @@ def _number(value: object) -> object:
         return int(value)  # type: ignore[call-overload]
     except (TypeError, ValueError):
         return value
-
-
-def inline_keyboard(params: Params) -> list[list[Json]]:
-    """The rows of `reply_markup`, empty when there is none.
-
-    Raises: ApiError 400 for a keyboard Telegram's server would refuse.
-    """
-    markup = params.mapping("reply_markup", "object expected as reply markup")
-    if not markup:
-        return []
-    rows = markup.get("inline_keyboard")
-    if rows is None:
-        raise bad_request("inline keyboard expected")
-    if not isinstance(rows, list) or not all(isinstance(row, list) for row in rows):
-        raise bad_request('field "inline_keyboard" must be an Array of Arrays')
-    kept = [[_button(button) for button in row] for row in rows if row]
-    if sum(map(len, kept)) > BUTTONS_MAX:
-        raise bad_request("reply markup is too long")
-    if any(len(row) > BUTTONS_PER_ROW_MAX for row in kept):
-        raise bad_request("BUTTON_ROW_TOO_LONG")
-    return kept
-
-
-def _button(button: object) -> Json:
-    if not isinstance(button, dict):
-        raise bad_request(
-            "can't parse inline keyboard button: InlineKeyboardButton must be an Object"
-        )
-    if not button.get("text"):
-        raise bad_request("inline keyboard button text must be non-empty")
-    if str(button.get("style", "default")) not in _STYLES:
-        raise bad_request("can't parse inline keyboard button: invalid button style specified")
-    actions = [name for name in ("callback_data", "url", "copy_text", "web_app") if name in button]
-    if len(actions) != 1:
-        raise bad_request(
-            "can't parse inline keyboard button: Text buttons are unallowed in the inline keyboard"
-        )
-    if actions == ["callback_data"]:
-        size = len(str(button["callback_data"]).encode())
-        if not 1 <= size <= CALLBACK_DATA_BYTES_MAX:
-            raise bad_request("BUTTON_DATA_INVALID")
-    elif actions == ["url"] and not str(button["url"]).startswith(("http://", "https://", "tg://")):
-        raise bad_request(f"inline keyboard button URL '{button['url']}' is invalid")
-    elif actions == ["copy_text"]:
-        copied = (
-            button["copy_text"].get("text", "") if isinstance(button["copy_text"], dict) else ""
-        )
-        if not 1 <= utf16_len(copied) <= COPY_TEXT_UNITS_MAX:
-            raise bad_request("BUTTON_COPY_TEXT_INVALID")
-    return dict(button)

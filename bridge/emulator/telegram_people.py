@@ -1,4 +1,4 @@
-"""What people do in an emulated Telegram: write, upload, press, edit, block.
+"""What people do in an emulated Telegram: write, upload, edit, block.
 
 Each action changes what is visible and queues the update the real server would queue. Actions
 are plain calls, made on the event loop the emulator runs on.
@@ -10,16 +10,11 @@ import mimetypes
 from typing import TypedDict, Unpack
 
 from bridge.emulator.telegram_image import picture_size
-from bridge.emulator.telegram_state import (
-    CallbackQuery,
-    Chat,
-    ChatMessage,
-    Json,
-    StoredFile,
-    message_to_api,
-)
+from bridge.emulator.telegram_objects import message_to_api
+from bridge.emulator.telegram_privacy import reaches_bot
+from bridge.emulator.telegram_state import Chat, ChatMessage, FileKind, Json, StoredFile
 from bridge.emulator.telegram_text import TEXT_UNITS_MAX, automatic_entities, formatted
-from bridge.emulator.telegram_world import TelegramWorld, rows_of
+from bridge.emulator.telegram_world import TelegramWorld
 
 DEFAULT_GROUP_MEMBER = 1  # who writes in a group when a test does not say
 
@@ -47,7 +42,7 @@ class People(TelegramWorld):
         language: str = "en",
         reply_to: int | None = None,
         entities: list[Json] | None = None,
-        first_name: str = "Sam",
+        first_name: str = "",
     ) -> Json:
         """A person writes `text`; the Bot API's Message. Commands, links and mentions get their
         entities by themselves. A negative `chat_id` is a group, where `user_id` says who writes.
@@ -98,33 +93,39 @@ class People(TelegramWorld):
         )
         return self._say(chat_id, who, text=caption, file=stored, album=media_group_id)
 
-    def press(
-        self, chat_id: int, message_id: int, button: str, *, user_id: int | None = None
-    ) -> str:
-        """Press the button with this callback data or visible text; the id of the query.
-
-        Raises: LookupError when the message, or such a button on it, is not there (any more).
-        """
-        chat = self.chats[chat_id]
-        message = chat.messages[message_id]
-        data = _callback_data(message, button)
-        query_id = self.next_query_id()
-        self.queries[query_id] = CallbackQuery(
-            query_id=query_id, chat_id=chat_id, message_id=message_id, data=data, at=self.clock()
+    def send_sound(
+        self,
+        chat_id: int,
+        data: bytes,
+        *,
+        kind: FileKind = "voice",
+        duration: int = 3,
+        name: str = "",
+        mime_type: str = "",
+        **who: Unpack[Who],
+    ) -> Json:
+        """A person speaks: a voice message, a round video or a piece of `audio` with a name."""
+        kinds = {"voice": "audio/ogg", "audio": "audio/mpeg", "video_note": "video/mp4"}
+        if kind not in kinds:
+            raise ValueError(f"a sound is one of {sorted(kinds)}, not {kind!r}")
+        side = 240 if kind == "video_note" else 0
+        endings = {"voice": "oga", "audio": "mp3", "video_note": "mp4"}
+        stored = StoredFile(
+            kind=kind,
+            name=name or f"{kind}.{endings[kind]}",
+            mime_type=mime_type or kinds[kind],
+            data=data,
+            width=side,
+            height=side,
+            duration=duration,
         )
-        query: Json = {
-            "id": query_id,
-            "from": _person(chat_id, Who(user_id=user_id), chat),
-            "message": message_to_api(message, chat),
-            "chat_instance": str(chat_id * 7919),
-            "data": data,
-        }
-        self.updates.push("callback_query", query)
-        self.touch()
-        return query_id
+        return self._say(chat_id, who, text="", file=stored)
 
     def edit(self, chat_id: int, message_id: int, text: str) -> Json:
-        """A person changes an earlier message; the new Message. Raises: LookupError."""
+        """A person changes an earlier message (of a file its caption); the new Message.
+
+        Raises: LookupError for a message that is not there or is the bot's.
+        """
         chat = self.chats[chat_id]
         message = chat.messages[message_id]
         if message.from_bot:
@@ -133,7 +134,9 @@ class People(TelegramWorld):
         message.edits += 1
         message.edited_at = int(self.now())
         api = message_to_api(message, chat)
-        self.updates.push("edited_message", api)
+        message.reached = message.reached or self._reaches(message, chat)
+        if message.reached and not chat.left:
+            self.updates.push("edited_message", api)
         self.show(chat, message)
         return api
 
@@ -159,10 +162,14 @@ class People(TelegramWorld):
         entities: list[Json] | None = None,
         file: StoredFile | None = None,
         album: str | None = None,
+        forward_origin: Json | None = None,
+        buttons: list[list[Json]] | None = None,
     ) -> Json:
-        chat = self.open_chat(chat_id, first_name=who.get("first_name", "Sam"))
+        chat = self.open_chat(chat_id, first_name=who.get("first_name") or "Sam")
         if chat.blocked:
             raise ValueError(f"chat {chat_id} has blocked the bot: unblock it before sending")
+        if chat.migrated_to is not None:
+            raise ValueError(f"chat {chat_id} became {chat.migrated_to}: write there")
         if not text and file is None:
             raise ValueError("a message needs a text or a file")
         thread_id = who.get("thread_id")
@@ -174,21 +181,32 @@ class People(TelegramWorld):
             message_id=self.next_message_id(chat_id),
             chat_id=chat_id,
             from_bot=False,
-            sender=_person(chat_id, who, chat),
+            sender=person(chat, who),
             date=int(self.now()),
             text=text,
             entities=automatic_entities(text) if entities is None else entities,
             reply_to=who.get("reply_to"),
-            document=file if file and file.kind == "document" else None,
-            photo=file if file and file.kind == "photo" else None,
+            file=file,
             media_group_id=album,
             thread_id=thread_id,
+            forward_origin=forward_origin,
+            buttons=buttons or [],
         )
+        return self.deliver(chat, message)
+
+    def deliver(self, chat: Chat, message: ChatMessage) -> Json:
+        """Make a person's message visible and, if it is meant for the bot, an update."""
+        if not chat.private:
+            chat.members.setdefault(message.sender["id"], message.sender)
+        message.reached = self._reaches(message, chat)
         self.add_message(chat, message)
         api = message_to_api(message, chat)
-        if not chat.left:
+        if message.reached:
             self.updates.push("message", api)
         return api
+
+    def _reaches(self, message: ChatMessage, chat: Chat) -> bool:
+        return reaches_bot(message, chat, self.me, privacy=self.privacy)
 
     def _set_blocked(self, chat_id: int, *, blocked: bool) -> None:
         chat = self.open_chat(chat_id)
@@ -196,41 +214,22 @@ class People(TelegramWorld):
             return
         chat.blocked = blocked
         was, is_now = ("member", "kicked") if blocked else ("kicked", "member")
-        change: Json = {
-            "chat": chat.info,
-            "from": _person(chat_id, Who(), chat),
-            "date": int(self.now()),
-            "old_chat_member": _membership(self.me, was),
-            "new_chat_member": _membership(self.me, is_now),
-        }
-        self.updates.push("my_chat_member", change)
+        self.report_membership(chat, person(chat, Who()), was, is_now)
         self.emit(chat, "status", {"blocked": blocked})
 
 
-def _person(chat_id: int, who: Who, chat: Chat) -> Json:
-    """The Bot API's User: in a private chat its id is the chat's."""
-    user_id = who.get("user_id") or (chat_id if chat_id > 0 else DEFAULT_GROUP_MEMBER)
-    name = who.get("first_name") or chat.info.get("first_name", "Sam")
+def person(chat: Chat, who: Who) -> Json:
+    """The Bot API's User: in a private chat its id is the chat's, in a group it is a member."""
+    user_id = who.get("user_id") or (chat.chat_id if chat.private else DEFAULT_GROUP_MEMBER)
+    known = chat.members.get(user_id, {})
+    name = who.get("first_name") or known.get("first_name") or chat.info.get("first_name", "Sam")
     language = who.get("language") or _language_of(user_id, chat)
-    return {"id": user_id, "is_bot": False, "first_name": name, "language_code": language}
+    user: Json = {"id": user_id, "is_bot": False, "first_name": name, "language_code": language}
+    return user | {"username": known["username"]} if "username" in known else user
 
 
 def _language_of(user_id: int, chat: Chat) -> str:
     """A person presses buttons in the language they wrote in last."""
     written = (m.sender for m in reversed(chat.messages.values()) if not m.from_bot)
-    return next((str(who["language_code"]) for who in written if who["id"] == user_id), "en")
-
-
-def _membership(user: Json, status: str) -> Json:
-    member: Json = {"user": user, "status": status}
-    return member | {"until_date": 0} if status == "kicked" else member
-
-
-def _callback_data(message: ChatMessage, wanted: str) -> str:
-    buttons = rows_of(message.buttons)
-    for name in ("callback_data", "text"):
-        for button in buttons:
-            if button.get(name) == wanted and "callback_data" in button:
-                return str(button["callback_data"])
-    shown = [button["text"] for button in buttons]
-    raise LookupError(f"message {message.message_id} has no button {wanted!r}, only {shown}")
+    known = chat.members.get(user_id, {}).get("language_code", "en")
+    return next((str(who["language_code"]) for who in written if who["id"] == user_id), str(known))

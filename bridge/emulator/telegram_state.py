@@ -18,21 +18,37 @@ MESSAGES_PER_CHAT_MAX = 20_000  # the oldest go first, as if nobody scrolled tha
 EVENTS_PER_CHAT_MAX = 5_000  # a page that was away for longer loads the whole chat again
 CALLS_MAX = 20_000
 
+FileKind = Literal["document", "photo", "voice", "audio", "video_note"]
+EventKind = Literal[
+    "message", "deleted", "action", "draft", "draft_ended", "toast", "status", "topics", "menu"
+]
+
 
 class ApiError(Exception):
-    """An answer with `ok: false`: status, description and, for a flood, seconds to wait."""
+    """An answer with `ok: false`: status, description and, for a flood, seconds to wait; for a
+    group that became a supergroup, its new id."""
 
-    def __init__(self, status: int, description: str, *, retry_after: int | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        description: str,
+        *,
+        retry_after: int | None = None,
+        migrate_to: int | None = None,
+    ) -> None:
         super().__init__(description)
         self.status = status
         self.description = description
         self.retry_after = retry_after
+        self.migrate_to = migrate_to
 
     def body(self) -> Json:
         """The JSON object the client gets."""
         body: Json = {"ok": False, "error_code": self.status, "description": self.description}
         if self.retry_after is not None:
             body["parameters"] = {"retry_after": self.retry_after}
+        if self.migrate_to is not None:
+            body["parameters"] = {"migrate_to_chat_id": self.migrate_to}
         return body
 
 
@@ -43,14 +59,16 @@ def bad_request(reason: str) -> ApiError:
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class StoredFile:
-    """One uploaded file; `width` and `height` are 0 unless it is a picture we can measure."""
+    """One uploaded file; `width` and `height` are 0 unless it is a picture we can measure, and
+    `duration` (whole seconds) is 0 unless it is a sound or a round video."""
 
-    kind: Literal["document", "photo"]
+    kind: FileKind
     name: str
     mime_type: str
     data: bytes = field(repr=False)
     width: int = 0
     height: int = 0
+    duration: int = 0
     file_id: str = field(default_factory=lambda: "BQAC" + secrets.token_urlsafe(36))
     unique_id: str = field(default_factory=lambda: "AgAD" + secrets.token_urlsafe(8))
 
@@ -66,6 +84,12 @@ class StoredFile:
         shared["file_size"] = len(self.data)
         if self.kind == "photo":
             return shared | {"width": self.width, "height": self.height}
+        if self.kind == "video_note":
+            return shared | {"length": self.width, "duration": self.duration}
+        if self.kind == "voice":
+            return shared | {"duration": self.duration, "mime_type": self.mime_type}
+        if self.kind == "audio":
+            shared["duration"] = self.duration
         return shared | {"file_name": self.name, "mime_type": self.mime_type}
 
 
@@ -84,7 +108,10 @@ class ChatMessage:
     """One visible message. `text` is the caption when there is a file.
 
     `silent` is true when the bot asked for no sound; an edit never rings. `buttons` holds the
-    rows of the inline keyboard as the bot sent them. `edits` counts changes of the content.
+    rows of the inline keyboard as the bot sent them, `keyboard` any other markup. `edits` counts
+    changes of the content. `rich` is a RichMessage instead of a text. `service` holds the field
+    of a message that only reports (a topic, a new member). `reached` says whether the bot was
+    shown it: with privacy on it sees only part of a group.
     """
 
     message_id: int
@@ -97,8 +124,12 @@ class ChatMessage:
     reply_to: int | None = None
     quote: Json | None = None
     buttons: list[list[Json]] = field(default_factory=list)
-    document: StoredFile | None = None
-    photo: StoredFile | None = None
+    keyboard: Json | None = None
+    file: StoredFile | None = None
+    rich: Json | None = None
+    forward_origin: Json | None = None
+    service: Json | None = None
+    reached: bool = True
     media_group_id: str | None = None
     thread_id: int | None = None
     silent: bool = False
@@ -106,12 +137,51 @@ class ChatMessage:
     edits: int = 0
     edited_at: int | None = None
     reaction: str | None = None
+    reactions: dict[int, str] = field(default_factory=dict)
     answers: list[CallbackAnswer] = field(default_factory=list)
 
     @property
-    def file(self) -> StoredFile | None:
-        """The document or the photo, when there is one."""
-        return self.document or self.photo
+    def document(self) -> StoredFile | None:
+        """The file, when it is a document."""
+        return self._file_of("document")
+
+    @property
+    def photo(self) -> StoredFile | None:
+        """The file, when it is a photo."""
+        return self._file_of("photo")
+
+    @property
+    def voice(self) -> StoredFile | None:
+        """The file, when it is a voice message."""
+        return self._file_of("voice")
+
+    def _file_of(self, kind: FileKind) -> StoredFile | None:
+        return self.file if self.file is not None and self.file.kind == kind else None
+
+
+@dataclass(slots=True, kw_only=True)
+class Draft:
+    """A preview the bot shows for half a minute, in one thread of a private chat."""
+
+    draft_id: int
+    thread_id: int | None
+    at: float
+    text: str = ""
+    entities: list[Json] = field(default_factory=list)
+    rich: Json | None = None
+    can_stop: bool = False
+    keep_on_stop: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class Topic:
+    """One topic of a chat; its id is that of the message that made it."""
+
+    thread_id: int
+    name: str
+    icon_color: int
+    icon_custom_emoji_id: str = ""
+    closed: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -119,18 +189,29 @@ class ChatEvent:
     """Something the chat page shows: a message by id, or a passing sign with its data."""
 
     seq: int
-    kind: Literal["message", "deleted", "action", "draft", "toast", "status"]
+    kind: EventKind
     data: Json
 
 
 @dataclass(slots=True, kw_only=True)
 class Chat:
-    """One chat the bot may write to, because a person opened it."""
+    """One chat the bot may write to, because a person opened it.
+
+    `members` are the people of a group by user id, as the Bot API's User; `admins` those who
+    run it. `bot_status` is the bot's own ChatMember status in a group.
+    """
 
     chat_id: int
     info: Json
     blocked: bool = False
-    left: bool = False
+    bot_status: Literal["member", "administrator", "left", "kicked"] = "member"
+    members: dict[int, Json] = field(default_factory=dict)
+    admins: set[int] = field(default_factory=set)
+    migrated_to: int | None = None
+    topics: dict[int, Topic] = field(default_factory=dict)
+    drafts: dict[int | None, Draft] = field(default_factory=dict)
+    shows_rich: bool = True
+    pinned: list[int] = field(default_factory=list)
     messages: dict[int, ChatMessage] = field(default_factory=dict)
     threads: set[int] = field(default_factory=set)
     menu_button: Json | None = None
@@ -141,6 +222,11 @@ class Chat:
         """True for a chat with one person; groups have negative ids."""
         return self.chat_id > 0
 
+    @property
+    def left(self) -> bool:
+        """True when the bot is not in this group (any more)."""
+        return self.bot_status in ("left", "kicked")
+
     def keep(self, message: ChatMessage) -> None:
         """Add a message, forgetting the oldest beyond the bound."""
         self.messages[message.message_id] = message
@@ -150,13 +236,14 @@ class Chat:
 
 @dataclass(slots=True, kw_only=True)
 class CallbackQuery:
-    """A pressed button, answerable until it is too old."""
+    """A pressed button, answerable until it is too old; `sent` is the update's content."""
 
     query_id: str
     chat_id: int
     message_id: int
     data: str
     at: float
+    sent: Json
 
 
 @dataclass(slots=True, kw_only=True)
@@ -172,64 +259,3 @@ class Call:
     status: int | None = None
     done: bool = False
     ended_at: float | None = None
-
-
-def message_to_api(message: ChatMessage, chat: Chat, *, with_reply: bool = True) -> Json:
-    """The Bot API's Message object. The replied message is nested once, never deeper."""
-    api: Json = {
-        "message_id": message.message_id,
-        "from": message.sender,
-        "chat": chat.info,
-        "date": message.date,
-    }
-    if message.thread_id is not None:
-        api |= {"message_thread_id": message.thread_id, "is_topic_message": True}
-    if message.edited_at is not None:
-        api["edit_date"] = message.edited_at
-    if message.media_group_id is not None:
-        api["media_group_id"] = message.media_group_id
-    if message.document is not None:
-        api["document"] = message.document.to_api()
-    if message.photo is not None:
-        api["photo"] = [message.photo.to_api()]
-    if message.text:
-        api["text" if message.file is None else "caption"] = message.text
-    if message.entities:
-        api["entities" if message.file is None else "caption_entities"] = message.entities
-    if message.link_preview is not None:
-        api["link_preview_options"] = message.link_preview
-    if message.quote is not None:
-        api["quote"] = message.quote
-    if message.buttons:
-        api["reply_markup"] = {"inline_keyboard": message.buttons}
-    if with_reply and message.reply_to is not None:
-        original = chat.messages.get(message.reply_to)
-        if original is not None:
-            api["reply_to_message"] = message_to_api(original, chat, with_reply=False)
-    return api
-
-
-def message_to_view(message: ChatMessage) -> Json:
-    """What the page and the control API show; files by their id, never their bytes."""
-    return {
-        "message_id": message.message_id,
-        "from_bot": message.from_bot,
-        "name": message.sender["first_name"],
-        "date": message.date,
-        "text": message.text,
-        "entities": message.entities,
-        "reply_to": message.reply_to,
-        "quote": message.quote and message.quote["text"],
-        "buttons": message.buttons,
-        "document": message.document and message.document.to_api(),
-        "photo": message.photo and message.photo.to_api(),
-        "media_group_id": message.media_group_id,
-        "thread_id": message.thread_id,
-        "silent": message.silent,
-        "edits": message.edits,
-        "reaction": message.reaction,
-        "answers": [
-            {"query_id": a.query_id, "data": a.data, "text": a.text, "show_alert": a.show_alert}
-            for a in message.answers
-        ],
-    }

@@ -34,6 +34,7 @@ _AUTOMATIC = frozenset(
 )
 _CODE = frozenset({"pre", "code"})
 _QUOTES = frozenset({"blockquote", "expandable_blockquote"})
+_DATE_FORMAT = re.compile("r|w?[dD]?[tT]?")  # MessageEntityDateTimeFormats
 # No automatic entity appears where one of these already says what the text is.
 _OPAQUE = _CODE | {"text_link", "text_mention", "custom_emoji", "date_time"}
 
@@ -123,12 +124,18 @@ def _check(entity: object, units: bytes) -> Json | None:
         if not isinstance(entity.get(name), wanted):
             raise bad_request(f"can't parse MessageEntity: Can't find field \"{name}\"")
         kept[name] = entity[name]
-        if kind == "date_time" and "date_time_format" in entity:
-            kept["date_time_format"] = entity["date_time_format"]
+        if kind == "date_time" and entity.get("date_time_format"):
+            kept["date_time_format"] = _date_format(entity["date_time_format"])
     elif kind not in _PLAIN:
         raise bad_request("can't parse MessageEntity: Unsupported type specified")
     _check_range(offset, length, units)
     return kept
+
+
+def _date_format(value: object) -> str:
+    if not _DATE_FORMAT.fullmatch(str(value)):
+        raise bad_request("can't parse MessageEntity: invalid date-time format specified")
+    return str(value)
 
 
 def _check_range(offset: int, length: int, units: bytes) -> None:

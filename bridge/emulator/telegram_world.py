@@ -12,8 +12,9 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from itertools import count
-from typing import Literal, Self, TypeVar
+from typing import Self, TypeVar
 
+from bridge.emulator.telegram_objects import membership
 from bridge.emulator.telegram_state import (
     CALLS_MAX,
     Call,
@@ -21,6 +22,7 @@ from bridge.emulator.telegram_state import (
     Chat,
     ChatEvent,
     ChatMessage,
+    EventKind,
     Json,
     StoredFile,
     bad_request,
@@ -34,17 +36,24 @@ _SUPERGROUP_IDS_BELOW = -1_000_000_000_000  # ids of supergroups start with -100
 
 
 class TelegramWorld:
-    """All state of the emulator. `clock` gives monotonic and `now` Unix seconds."""
+    """All state of the emulator. `clock` gives monotonic and `now` Unix seconds.
+
+    `privacy` is the bot's privacy mode in groups, `topics_enabled` its topics in private chats.
+    """
 
     def __init__(
         self,
         *,
         token: str,
         username: str,
+        privacy: bool = True,
+        topics_enabled: bool = False,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
     ) -> None:
         self.token = token
+        self.privacy = privacy
+        self.topics_enabled = topics_enabled
         self.clock = clock
         self.now = now
         self.me: Json = {
@@ -157,9 +166,15 @@ class TelegramWorld:
         """An id for one press of a button."""
         return str(next(self._query_ids))
 
+    def has_topics(self, chat: Chat) -> bool:
+        """True for a forum, and for every private chat of a bot with topics."""
+        return self.topics_enabled if chat.private else bool(chat.info.get("is_forum"))
+
     def add_message(self, chat: Chat, message: ChatMessage) -> None:
-        """Make a message visible."""
+        """Make a message visible. One of the bot takes the place of a draft."""
         chat.keep(message)
+        if message.from_bot:
+            self.end_draft(chat, message.thread_id)
         self.show(chat, message)
 
     def show(self, chat: Chat, message: ChatMessage) -> None:
@@ -169,14 +184,27 @@ class TelegramWorld:
     def remove_message(self, chat: Chat, message_id: int) -> None:
         """Take a message out of the chat."""
         del chat.messages[message_id]
+        if message_id in chat.pinned:
+            chat.pinned.remove(message_id)
         self.emit(chat, "deleted", {"message_id": message_id})
 
-    def emit(
-        self,
-        chat: Chat,
-        kind: Literal["message", "deleted", "action", "draft", "toast", "status"],
-        data: Json,
-    ) -> None:
+    def report_membership(self, chat: Chat, actor: Json, was: str, is_now: str) -> None:
+        """Queue `my_chat_member`: `actor` changed the bot's status in a chat."""
+        change: Json = {
+            "chat": chat.info,
+            "from": actor,
+            "date": int(self.now()),
+            "old_chat_member": membership(self.me, was),
+            "new_chat_member": membership(self.me, is_now),
+        }
+        self.updates.push("my_chat_member", change)
+
+    def end_draft(self, chat: Chat, thread_id: int | None) -> None:
+        """Take the draft of a thread away, if there is one."""
+        if chat.drafts.pop(thread_id, None) is not None:
+            self.emit(chat, "draft_ended", {"thread_id": thread_id})
+
+    def emit(self, chat: Chat, kind: EventKind, data: Json) -> None:
         """Record something for the page of this chat and wake all who wait."""
         self._event_seq += 1
         chat.events.append(ChatEvent(seq=self._event_seq, kind=kind, data=data))

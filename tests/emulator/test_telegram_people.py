@@ -13,7 +13,7 @@ from telegram import (
 from telegram.error import BadRequest, Forbidden
 
 from bridge.emulator.telegram import TelegramEmulator
-from bridge.emulator.telegram_methods import REACTIONS
+from bridge.emulator.telegram_signs import REACTIONS
 
 
 @pytest.mark.parametrize("button", ["job:42", "Cancel"])
@@ -135,15 +135,17 @@ async def test_descriptions_and_the_menu_button_are_kept(
 async def test_a_bot_that_left_a_group_neither_writes_nor_hears_there(
     bot: Bot, emulator: TelegramEmulator
 ) -> None:
-    emulator.send(GROUP, "hello", user_id=7)
+    emulator.send(GROUP, "/hello", user_id=7)
     assert (await bot.get_chat(GROUP)).type == "group"
 
     await bot.leave_chat(GROUP)
 
     with pytest.raises(Forbidden, match="bot is not a member of the group chat"):
         await bot.send_message(GROUP, "hello?")
-    emulator.send(GROUP, "gone at last", user_id=7)
-    assert emulator.updates.pending == 1
+    emulator.send(GROUP, "/gone at last", user_id=7)
+    heard, last = await bot.get_updates()
+    assert heard.message and heard.message.text == "/hello"
+    assert last.my_chat_member and last.my_chat_member.new_chat_member.status == "left"
 
 
 async def test_a_person_can_edit_and_speak_dutch_in_a_group(
