@@ -1,6 +1,6 @@
 // What a person writes: the line at the bottom, files, replies, edits, commands, custom keys.
 
-import { attempt, chat, order, react, speaker, toBottom } from "/chat.js";
+import { attempt, chat, here, order, react, speaker, toBottom } from "/chat.js";
 import { preview } from "/chat.render.js";
 import { element } from "/chat.text.js";
 import { word } from "/chat.words.js";
@@ -9,7 +9,6 @@ const $ = (id) => document.getElementById(id);
 const payload = new URLSearchParams(location.search).get("start");
 const QUICK = ["👍", "👎", "❤", "🔥", "🎉", "🤔"];
 const composing = { file: null, replyTo: null, edit: null };
-let typingHint = "";
 
 async function say(text) {
   await attempt(order("send", { ...speaker(), text, reply_to: composing.replyTo }));
@@ -129,12 +128,11 @@ export function offer() {
   $("menu").hidden = chat.id < 0 || (button.type !== "web_app" && commands.length === 0);
   $("menu").textContent = button.type === "web_app" ? button.text : word("menu");
   $("menu").classList.toggle("lines", button.type !== "web_app");
-  const last = [...chat.messages.values()].reverse().find((message) => message.from_bot && message.keyboard);
+  const last = [...chat.messages.values()].reverse().find((message) => message.from_bot && message.keyboard && here(message.thread_id));
   const keys = last?.keyboard.keyboard ?? [];
   $("letters").replaceChildren(...keys.map((row) => element("div", "row", ...row.map(letter))));
   $("letters").hidden = keys.length === 0;
-  typingHint = last?.keyboard.input_field_placeholder ?? "";
-  $("input").placeholder = typingHint || word("message");
+  $("input").placeholder = last?.keyboard.input_field_placeholder || word("message");
   if (last?.keyboard.force_reply && composing.replyTo === null && last === [...chat.messages.values()].at(-1)) reply(last.message_id);
 }
 

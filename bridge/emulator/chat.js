@@ -147,7 +147,7 @@ function onToast({ query_id: id, text, show_alert: alert }) {
 
 // What is shown
 
-const here = (thread) => chat.topic === null || (chat.topic === GENERAL ? !thread : thread === chat.topic);
+export const here = (thread) => chat.topic === null || (chat.topic === GENERAL ? !thread : thread === chat.topic);
 const isGroup = () => chat.id < 0;
 
 function showAbout() {
@@ -178,6 +178,7 @@ function tab({ thread_id: thread, name, closed }) {
   node.addEventListener("click", () => {
     chat.topic = thread;
     showAbout();
+    offer();
     showAll([...chat.messages.values()]);
   });
   return node;

@@ -77,7 +77,7 @@ class Groups(People):
         new_id = _SUPERGROUP_OFFSET + chat_id - 1_000_000
         new = self.open_chat(new_id, title=old.info["title"])
         new.members, new.admins, new.bot_status = old.members, old.admins, old.bot_status
-        actor = person(old, Who(user_id=next(iter(old.admins), None)))
+        actor = person(old, Who(user_id=next(iter([*old.admins, *old.members]), None)))
         self.report(old, actor, {"migrate_to_chat_id": new_id})
         old.migrated_to = new_id
         self.report(new, actor, {"migrate_from_chat_id": chat_id})

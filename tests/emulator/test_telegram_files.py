@@ -96,6 +96,6 @@ async def test_an_album_is_2_to_10_files_of_one_kind(bot: Bot, emulator: Telegra
         (mixed, "album"),
     ]
     for media, reason in albums:
-        with pytest.raises(BadRequest, match=f"(?i){reason}"):
+        with pytest.raises(BadRequest, match=rf"(?i){reason}"):
             await bot.send_media_group(CHAT, media)
     assert len(emulator.messages(CHAT)) == 2

@@ -143,6 +143,48 @@ async def test_a_form_of_another_site_cannot_order(
     assert answer.status_code == 400 and emulator.messages(1) == []
 
 
+async def test_another_process_can_do_what_people_do(
+    emulator: TelegramEmulator, http: httpx.AsyncClient
+) -> None:
+    await http.post("/emulator/open_group", json={"arguments": [-7, [8, "Anna"]], "title": "Birds"})
+    sent = await call(http, emulator, "sendMessage", chat_id=-7, text="hi")
+    reaction = {"chat_id": -7, "message_id": sent["result"]["message_id"], "emoji": "🔥"}
+    await http.post("/emulator/react", json=reaction | {"user_id": 8})
+    moved = (await http.post("/emulator/migrate", json={"chat_id": -7})).json()["result"]
+
+    shown = (await http.get("/emulator/messages", params={"chat_id": -7})).json()["messages"]
+    assert shown[0]["reactions"] == [{"emoji": "🔥", "user_ids": [8]}]
+    chat = (await http.get("/emulator/chat", params={"chat_id": moved})).json()
+    assert (chat["title"], chat["members"], chat["commands"]) == ("Birds", ["Anna"], [])
+
+
+async def test_another_process_can_speak(
+    emulator: TelegramEmulator, http: httpx.AsyncClient
+) -> None:
+    form = {"chat_id": f"{CHAT}", "as": "voice", "duration": "9", "user_id": "1"}
+    files = {"file": ("a.oga", b"OggS", "audio/ogg")}
+
+    said = (await http.post("/emulator/upload", data=form, files=files)).json()
+
+    assert said["voice"]["duration"] == 9 and emulator.messages(CHAT)[0].voice
+
+
+async def test_the_page_is_told_what_its_viewer_is_offered(
+    emulator: TelegramEmulator, http: httpx.AsyncClient
+) -> None:
+    for language, name in (("", "jobs"), ("nl", "taken")):
+        given = {"commands": [{"command": name, "description": name}], "language_code": language}
+        await call(http, emulator, "setMyCommands", **given)
+    await call(http, emulator, "setMyDescription", description="Never waits")
+
+    for chat_id in (404, CHAT):
+        about: dict[str, str] = {"chat_id": f"{chat_id}", "lang": "nl"}
+        chat = (await http.get("/emulator/chat", params=about)).json()
+        assert [c["command"] for c in chat["commands"]] == ["taken"]
+        assert chat["description"] == "Never waits"
+        emulator.open_chat(CHAT)
+
+
 # Events
 
 
@@ -186,6 +228,9 @@ async def test_an_event_stream_goes_on_where_it_was_left(
 # The page
 
 
+SCRIPTS = [f"/chat.{part}.js" for part in ("compose", "render", "rich", "text", "words")]
+
+
 class Outline(HTMLParser):
     """Addresses a page loads, and what must not be in it."""
 
@@ -214,7 +259,7 @@ async def test_the_page_loads_nothing_from_elsewhere_and_nothing_inline(
     assert page.headers["Content-Security-Policy"].startswith("default-src 'self'")
     assert outline.inline == []
     assert outline.addresses and all(address.startswith("/") for address in outline.addresses)
-    for address in [*outline.addresses, "/chat.render.js"]:
+    for address in [*outline.addresses, *SCRIPTS]:
         answer = await http.get(address)
         assert answer.status_code == 200
         assert "innerHTML" not in answer.text and "outerHTML" not in answer.text
