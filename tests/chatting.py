@@ -88,6 +88,10 @@ class House:
             await self._model.close()
             await self.store.close()
 
+    def commands(self) -> frozenset[str]:
+        """The commands that have an answer."""
+        return self._bridge.commands
+
     def rows(self, sql: str, **values: Any) -> list[dict[str, Any]]:
         """What a person sees in the sqlite3 shell."""
         return shell(self.settings.database, sql, **values)

@@ -7,6 +7,7 @@ not open nobody is heard.
 """
 
 import logging
+from collections.abc import Callable
 
 from bridge import groups, people
 from bridge.clock import Clock, stamp
@@ -27,7 +28,10 @@ log = logging.getLogger(__name__)
 
 
 class Admission:
-    """People and groups of this bot as the bridge knows them; `load` before any is asked about."""
+    """People and groups of this bot as the bridge knows them; `load` before any is asked about.
+
+    `claimed` hears of a new owner.
+    """
 
     def __init__(
         self,
@@ -39,6 +43,7 @@ class Admission:
         clock: Clock,
         people_commands: PeopleCommands,
         group_commands: GroupCommands,
+        claimed: Callable[[int], None],
     ) -> None:
         self._store = store
         self._commands = commands
@@ -47,6 +52,7 @@ class Admission:
         self._clock = clock
         self._people = people_commands
         self._group_commands = group_commands
+        self._claimed = claimed
         self._known: dict[str, tuple[str, str]] = {}
         self._allowed: frozenset[int] = frozenset()
         self._blocked: frozenset[int] = frozenset()
@@ -146,6 +152,7 @@ class Admission:
             return False
         log.info("User %s is now an owner", item.user_id)
         await self.reload()
+        self._claimed(user_id)
         welcome = say(item.language, "welcome", name=item.name)
         await self._commands.say(item, "claimed", welcome=welcome)
         return True

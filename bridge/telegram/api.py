@@ -5,14 +5,15 @@ about them. The difference that matters is between a message that surely did not
 may have: Telegram has no way to ask (each exception below was provoked and looked at).
 """
 
+import asyncio
 import os
 from collections.abc import Awaitable
+from contextlib import suppress
 from typing import IO, Any, TypeVar
 
 import httpx
 from telegram import (
     Bot,
-    BotCommand,
     CopyTextButton,
     InlineKeyboardButton,
     InlineKeyboardMarkup,
@@ -46,6 +47,7 @@ Buttons = list[list[dict[str, str]]]
 POLL_S = 30
 POLL_GRACE_S = 15  # for the answer to travel
 DOWNLOAD_READ_S = 30
+CLOSE_S = 5
 ALLOWED_UPDATES = [
     "message",
     "edited_message",
@@ -71,6 +73,10 @@ class NotDelivered(KittError):
 
 class Ambiguous(KittError):
     """It may have been delivered: the connection broke after the request was out."""
+
+
+class Silent(Ambiguous):
+    """The request was out and no answer came in time."""
 
 
 class Elsewhere(KittError):
@@ -327,10 +333,20 @@ class Api:
             if error.reason != "late":
                 raise
 
-    async def set_commands(self, commands: list[tuple[str, str]], language: str | None) -> None:
-        """The menu of commands, in private chats."""
-        menu = [BotCommand(name, text) for name, text in commands]
-        await _translated(self.bot.set_my_commands(menu, language_code=language))
+    async def call(self, method: str, **given: Any) -> None:
+        """Any other method, named and filled in as in the Bot API; what it returns is dropped."""
+        await _translated(self.bot._post(method, given))
+
+    async def renew_polling(self) -> None:
+        """Close the connections that wait for updates, whatever they do, and begin with new ones.
+
+        Raises: nothing that the old ones say.
+        """
+        polling = self.bot._request[0]
+        with suppress(TimeoutError, TelegramError, httpx.HTTPError, OSError):
+            async with asyncio.timeout(CLOSE_S):
+                await polling.shutdown()  # closed from its first moment, however long it takes
+        await polling.initialize()
 
 
 async def _translated(call: Awaitable[T]) -> T:
@@ -363,6 +379,8 @@ def _our_error(error: TelegramError) -> KittError:
             return Rejected(reason, error.message)
         case TimedOut() | NetworkError() if isinstance(cause, NOT_SENT):
             return NotDelivered(f"Telegram cannot be reached ({error.message}).")
+        case TimedOut():
+            return Silent(error.message)
         case NetworkError() if "too large" in error.message.lower():
             return Rejected("too_big", error.message)
         case _:

@@ -35,7 +35,7 @@ from bridge.telegram.job_commands import JobCommands
 from bridge.telegram.job_files import JobFiles
 from bridge.telegram.job_pages import JobPages
 from bridge.telegram.log_commands import LogCommands
-from bridge.telegram.menu import offer_commands
+from bridge.telegram.menu import Menu
 from bridge.telegram.outbox import Outbox
 from bridge.telegram.people_commands import PeopleCommands
 from bridge.telegram.rich_commands import RichCommands
@@ -94,6 +94,7 @@ class Bridge:
         )
         families = (*self._families(settings, schedules, **about), people, groups)
         self._commands = Commands(store=store, clock=clock, families=families)
+        self._menu = Menu(store=store, api=self._api, clock=clock, commands=self._commands.names)
         self._admission = Admission(
             store=store,
             commands=self._commands,
@@ -102,15 +103,9 @@ class Bridge:
             clock=clock,
             people_commands=people,
             group_commands=groups,
+            claimed=lambda owner: self._menu.offer([owner]),
         )
-        self._attachments = Attachments(
-            api=self._api,
-            clock=clock,
-            files_dir=settings.files_dir,
-            arrived=lambda messages: self._routing.arrived(messages),
-            end=partial(self._errands.run, self._commands.say),
-            tell=partial(self._errands.run, self._commands.tell),
-        )
+        self._attachments = self._fetching(settings)
         self._routing = Routing(
             answer=self._answer,
             admission=self._admission,
@@ -125,6 +120,21 @@ class Bridge:
             clock=clock,
         )
         self._inbox = Inbox(store=store, api=self._api, clock=clock, handle=self._routing.handle)
+
+    @property
+    def commands(self) -> frozenset[str]:
+        """The commands that have an answer."""
+        return self._commands.names
+
+    def _fetching(self, settings: Settings) -> Attachments:
+        return Attachments(
+            api=self._api,
+            clock=self._clock,
+            files_dir=settings.files_dir,
+            arrived=lambda messages: self._routing.arrived(messages),
+            end=partial(self._errands.run, self._commands.say),
+            tell=partial(self._errands.run, self._commands.tell),
+        )
 
     def _deciding(self, settings: Settings) -> tuple[PeopleCommands, GroupCommands]:
         about: dict[str, Any] = {
@@ -176,7 +186,7 @@ class Bridge:
         ]
         loops.append(asyncio.create_task(self._receive()))
         log.info("@%s is listening; %d owners", username, len(self._admission.owners))
-        self._errands.run(offer_commands, self._store, self._api)
+        self._menu.offer(self._admission.owners)
         try:
             await asyncio.wait([*loops, stopping], return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -232,6 +242,7 @@ class Bridge:
 
     async def _shut_down(self, loops: list[asyncio.Task[None]]) -> None:
         loops[-1].cancel()  # nothing new
+        await self._menu.close()
         await self._attachments.close()
         await self._routing.drain(TURNS_DRAIN_S)
         await self._errands.settle(OUTBOX_DRAIN_S)

@@ -50,6 +50,11 @@ class Commands:
         self._by_name = {name: family for family in families for name in family.names}
         self._by_verb = {verb: family for family in families for verb in family.verbs}
 
+    @property
+    def names(self) -> frozenset[str]:
+        """Every command that has an answer; the answer that is being made is stopped elsewhere."""
+        return frozenset(self._by_name) | {"stop"}
+
     async def handle(self, message: Incoming) -> None:
         """Carry out one command; an unknown one gets a sentence."""
         name, argument = message.command or ("", "")

@@ -17,14 +17,15 @@ from bridge import failpoints
 from bridge.clock import Clock, stamp
 from bridge.errors import KittError, TryLater
 from bridge.store import Store, Tx
-from bridge.telegram.api import POLL_S, Ambiguous, Api, Elsewhere, Flooded, NotDelivered
+from bridge.telegram.api import POLL_S, Ambiguous, Api, Elsewhere, Flooded, NotDelivered, Silent
+from bridge.telegram.poll_watch import PollWatch
 
 log = logging.getLogger(__name__)
 STORE_PATIENCE_S: Final = 60.0  # then the process ends and is started again
 ATTEMPTS_MAX: Final = 3  # an update that was there before three quick deaths is what caused them
 INNOCENT_AFTER_S: Final = 30.0
 BACKOFF_MAX_S: Final = 30.0
-SILENCE_MAX_S: Final = POLL_S + 30.0
+SILENCE_MAX_S: Final = POLL_S + 20.0
 
 
 class Inbox:
@@ -71,7 +72,11 @@ class Inbox:
         await self._store.write(lambda tx: tx.run("forgive_updates"), durable=False)
 
     async def run(self) -> None:
-        """Receive until cancelled. Raises: ConfigError (token refused), TryLater (cannot store)."""
+        """Receive until cancelled.
+
+        Raises: ConfigError (token refused), KittError (cannot store, or Telegram stays silent).
+        """
+        watch = PollWatch(self._clock, self._api.renew_polling)
         offset: int | None = None
         failures = 0
         while True:
@@ -80,21 +85,26 @@ class Inbox:
                     updates = await self._api.get_updates(offset)
             except TimeoutError:
                 log.warning("Telegram was silent for %.0f s; asking again", SILENCE_MAX_S)
+                await watch.failed(silent=True)
                 continue
             except Elsewhere as error:
+                watch.answered()
                 log.error("%s Stop that program, or make a new token.", error)
                 await self._clock.sleep(BACKOFF_MAX_S)
                 continue
             except Flooded as error:
+                watch.answered()
                 await self._clock.sleep(error.retry_after_s)
                 continue
             except (Ambiguous, NotDelivered) as error:
                 delay_s = min(BACKOFF_MAX_S, 0.5 * 2**failures)
                 failures = min(failures + 1, 10)
                 log.warning("No updates (%s); next try in %.1f s", error, delay_s)
+                await watch.failed(silent=isinstance(error, Silent))
                 await self._clock.sleep(delay_s)
                 continue
             failures = 0
+            watch.answered()
             if updates:
                 await self._keep(updates)
                 offset = max(int(update["update_id"]) for update in updates) + 1

@@ -127,12 +127,23 @@ async def test_a_file_is_sent_from_disk_or_from_memory(
     assert (second.document.name, second.document.data) == ("answer.md", b"# Answer")
 
 
-async def test_the_menu_is_set_per_language(api: Api, telegram: TelegramEmulator) -> None:
-    await api.set_commands([("jobs", "your jobs")], None)
-    await api.set_commands([("jobs", "je taken")], "nl")
+async def test_a_method_is_called_as_in_the_bot_api(api: Api, telegram: TelegramEmulator) -> None:
+    menu = [{"command": "jobs", "description": "je taken"}]
 
-    menus = list(telegram.commands.values())
-    assert [menu[0]["description"] for menu in menus] == ["your jobs", "je taken"]
+    await api.call("setMyCommands", commands=menu, scope={"type": "default"}, language_code="nl")
+
+    assert list(telegram.commands.values()) == [menu]
+
+
+async def test_an_error_of_such_a_method_is_one_of_ours(
+    api: Api, telegram: TelegramEmulator
+) -> None:
+    telegram.order(Fault(method="setMyCommands", status=429, retry_after=9))
+
+    with pytest.raises(Flooded) as flooded:
+        await api.call("setMyCommands", commands=[])
+
+    assert flooded.value.retry_after_s == 9
 
 
 async def test_an_answer_to_a_press_that_comes_too_late_is_no_error(

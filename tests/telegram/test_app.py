@@ -281,21 +281,6 @@ async def test_a_job_put_in_by_hand_and_done_by_hand_is_seen(bridge: House, chat
 # The beginning and the end
 
 
-async def test_the_menu_is_offered_in_both_languages_and_only_when_it_changed(
-    house: House, telegram: TelegramEmulator
-) -> None:
-    await house.start()
-    await until(lambda: len(telegram.commands) == 2)
-    await until(lambda: house.rows("SELECT 1 FROM meta WHERE name = 'commands'"))
-    await house.stop()
-    await house.start()
-    await house.stop()
-
-    assert len(telegram.calls("setMyCommands")) == 2
-    menus = [{c["command"]: c["description"] for c in menu} for menu in telegram.commands.values()]
-    assert [menu["jobs"] for menu in menus] == ["your jobs", "je taken"]
-
-
 async def test_an_answer_that_is_nearly_done_is_finished_before_the_end(
     house: House, chat: Person, claude: ClaudeEmulator
 ) -> None:

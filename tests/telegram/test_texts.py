@@ -8,7 +8,7 @@ import pytest
 
 import bridge.telegram
 from bridge.models import JobStatus
-from bridge.telegram.menu import MENU
+from bridge.telegram.menu import FOR_OWNERS
 from bridge.telegram.texts import LANGUAGES, cause, language_of, say, texts
 
 FOLDER = Path(next(iter(bridge.telegram.__path__)))
@@ -48,9 +48,12 @@ def test_the_patterns_of_a_language_are_regular_expressions(language: str) -> No
         assert [re.compile(pattern) for pattern in texts(language)[what]]
 
 
-@pytest.mark.parametrize("name", MENU)
+COMMANDS = [key.removeprefix("command_") for key in texts("en") if key.startswith("command_")]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_every_command_of_the_menu_has_its_text(name: str, language: str) -> None:
+def test_what_a_menu_says_of_a_command_is_as_telegram_wants_it(name: str, language: str) -> None:
     text = say(language, f"command_{name}")
 
     assert 1 <= len(text) <= 256
@@ -58,10 +61,16 @@ def test_every_command_of_the_menu_has_its_text(name: str, language: str) -> Non
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_the_help_names_every_command_of_the_menu(language: str) -> None:
-    text = say(language, "help")
+def test_the_help_names_every_command(language: str) -> None:
+    text, unsaid = say(language, "help"), ("help", "start", *FOR_OWNERS)
 
-    assert [name for name in MENU if f"/{name}" not in text and name != "help"] == []
+    assert [name for name in COMMANDS if f"/{name}" not in text and name not in unsaid] == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_the_page_of_the_bot_says_is_not_longer_than_telegram_takes(language: str) -> None:
+    assert 1 <= len(say(language, "bot_description")) <= 512
+    assert 1 <= len(say(language, "bot_short_description")) <= 120
 
 
 @pytest.mark.parametrize("status", JobStatus)
@@ -80,7 +89,7 @@ def test_no_text_is_left_over() -> None:
     patterns = (
         *("command_", "status_", "card_", "cause_", "alert_", "unit_", "when_one_"),
         *("setting_", "choice_", "about_", "unfit_"),
-        "filter_name_",
+        *("filter_name_", "bot_"),
     )
     unused = [
         key
