@@ -14,13 +14,8 @@ from typing import IO, Any, TypeVar
 import httpx
 from telegram import (
     Bot,
-    CopyTextButton,
-    InlineKeyboardButton,
-    InlineKeyboardMarkup,
     InputFile,
     LinkPreviewOptions,
-    MessageEntity,
-    ReplyParameters,
 )
 from telegram.error import (
     BadRequest,
@@ -38,6 +33,7 @@ from telegram.request import HTTPXRequest
 
 from bridge.errors import ConfigError, KittError
 from bridge.telegram.addressed import Me
+from bridge.telegram.wire import entities_of, keyboard_of, reply_of
 
 # Read by the library at every flood; without it each one warns that its type will change.
 os.environ["PTB_TIMEDELTA"] = "1"
@@ -189,11 +185,11 @@ class Api:
             self.bot.send_message(
                 int(chat_id),
                 text,
-                entities=_entities(entities),
+                entities=entities_of(entities),
                 message_thread_id=thread_id if thread_id > 1 else None,
-                reply_parameters=_reply(reply_to),
+                reply_parameters=reply_of(reply_to),
                 disable_notification=silent,
-                reply_markup=_keyboard(buttons),
+                reply_markup=keyboard_of(buttons),
                 link_preview_options=LinkPreviewOptions(is_disabled=True),
             )
         )
@@ -215,8 +211,8 @@ class Api:
                     text,
                     chat_id=int(chat_id),
                     message_id=message_id,
-                    entities=_entities(entities),
-                    reply_markup=_keyboard(buttons),
+                    entities=entities_of(entities),
+                    reply_markup=keyboard_of(buttons),
                     link_preview_options=LinkPreviewOptions(is_disabled=True),
                 )
             )
@@ -229,7 +225,7 @@ class Api:
         try:
             await _translated(
                 self.bot.edit_message_reply_markup(
-                    chat_id=int(chat_id), message_id=message_id, reply_markup=_keyboard(buttons)
+                    chat_id=int(chat_id), message_id=message_id, reply_markup=keyboard_of(buttons)
                 )
             )
         except Rejected as error:
@@ -251,9 +247,9 @@ class Api:
             "chat_id": int(chat_id),
             "rich_message": {"html": html},
             "message_thread_id": thread_id if thread_id > 1 else None,
-            "reply_parameters": _reply(reply_to),
+            "reply_parameters": reply_of(reply_to),
             "disable_notification": silent or None,
-            "reply_markup": _keyboard(buttons),
+            "reply_markup": keyboard_of(buttons),
         }
         given = {name: value for name, value in given.items() if value is not None}
         try:
@@ -271,7 +267,7 @@ class Api:
             None,  # type: ignore[arg-type]  # the library does not know the other form yet
             chat_id=int(chat_id),
             message_id=message_id,
-            reply_markup=_keyboard(buttons),
+            reply_markup=keyboard_of(buttons),
             api_kwargs={"rich_message": {"html": html}},
         )
         try:
@@ -301,7 +297,7 @@ class Api:
                 caption=caption or None,
                 disable_notification=silent,
                 message_thread_id=thread_id if thread_id > 1 else None,
-                reply_parameters=_reply(reply_to),
+                reply_parameters=reply_of(reply_to),
             )
         )
         return int(message.message_id)
@@ -391,26 +387,3 @@ def _wrong_token() -> ConfigError:
     return ConfigError(
         "Telegram does not accept TELEGRAM_BOT_TOKEN: copy it again from @BotFather (`kitt setup`)."
     )
-
-
-def _entities(items: list[dict[str, Any]] | None) -> list[MessageEntity]:
-    return [MessageEntity(**item) for item in items or ()]
-
-
-def _reply(message_id: int | None) -> ReplyParameters | None:
-    if message_id is None:
-        return None
-    return ReplyParameters(message_id, allow_sending_without_reply=True)
-
-
-def _keyboard(buttons: Buttons | None) -> InlineKeyboardMarkup | None:
-    if not buttons:
-        return None
-    return InlineKeyboardMarkup([[_button(button) for button in row] for row in buttons])
-
-
-def _button(button: dict[str, str]) -> InlineKeyboardButton:
-    """One that is pressed (`data`), or one that puts a text on the clipboard (`copy`)."""
-    if "copy" in button:
-        return InlineKeyboardButton(button["text"], copy_text=CopyTextButton(button["copy"]))
-    return InlineKeyboardButton(button["text"], callback_data=button["data"])
