@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from bridge import failpoints
+from bridge import demo_job, failpoints
 from bridge.agent.loop import Limits, Outcome, Turn
 from bridge.agent.model import Model, sees, server_tools
 from bridge.agent.tool import Tool
@@ -344,6 +344,11 @@ class Worker:
             if not self._draining:
                 running.following = self._queue.claim_in(tx, self._who)
 
+        script = demo_job.script_of(job)
+        if script is not None:
+            shown = await demo_job.play(self._queue, job, script)
+            await self._queue.store.write(lambda tx: end(tx, Outcome(kind="answer", text=shown)))
+            return
         turn = Turn(
             store=self._queue.store,
             clock=self._clock,

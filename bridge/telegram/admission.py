@@ -23,6 +23,7 @@ from bridge.telegram.membership import Membership, Moved
 from bridge.telegram.outbox import Outbox
 from bridge.telegram.people_commands import PeopleCommands
 from bridge.telegram.texts import say
+from bridge.telegram.welcome import Welcome
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ class Admission:
         people_commands: PeopleCommands,
         group_commands: GroupCommands,
         claimed: Callable[[int], None],
+        welcome: Welcome,
     ) -> None:
         self._store = store
         self._commands = commands
@@ -53,6 +55,7 @@ class Admission:
         self._people = people_commands
         self._group_commands = group_commands
         self._claimed = claimed
+        self._welcome = welcome
         self._known: dict[str, tuple[str, str]] = {}
         self._allowed: frozenset[int] = frozenset()
         self._blocked: frozenset[int] = frozenset()
@@ -153,8 +156,8 @@ class Admission:
         log.info("User %s is now an owner", item.user_id)
         await self.reload()
         self._claimed(user_id)
-        welcome = say(item.language, "welcome", name=item.name)
-        await self._commands.say(item, "claimed", welcome=welcome)
+        part = self._welcome.part(item.chat_id, item.name, item.language, key="claimed")
+        await self._store.write(lambda tx: self._commands.answer(tx, item, [part]))
         return True
 
     def _refuse(self, tx: Tx, item: Incoming, claiming: bool) -> bool:

@@ -45,6 +45,7 @@ from bridge.telegram.schedule_commands import ScheduleCommands
 from bridge.telegram.settings_commands import SettingsCommands
 from bridge.telegram.stream import Stream
 from bridge.telegram.texts import say
+from bridge.telegram.welcome import Welcome
 
 log = logging.getLogger(__name__)
 LOOK_S: Final = 2.0  # for rows changed by hand; everything else announces itself
@@ -81,6 +82,7 @@ class Bridge:
         queue = Queue(store=store, clock=clock, lease_s=settings.lease_s)
         about: dict[str, Any] = {"queue": queue, "signer": self._signer, "clock": clock}
         schedules = ScheduleCommands(**about)
+        self._welcome = Welcome(**about, chosen=self._chosen)
         people, groups = self._deciding(settings)
         self._agent = Agent(
             queue=queue,
@@ -104,6 +106,7 @@ class Bridge:
             people_commands=people,
             group_commands=groups,
             claimed=lambda owner: self._menu.offer([owner]),
+            welcome=self._welcome,
         )
         self._attachments = self._fetching(settings)
         self._routing = Routing(
@@ -116,6 +119,7 @@ class Bridge:
             outbox=self._outbox,
             api=self._api,
             signer=self._signer,
+            welcome=self._welcome,
             rights=Rights(store=store, is_owner=self._admission.is_owner),
             clock=clock,
         )
@@ -142,7 +146,7 @@ class Bridge:
             "signer": self._signer,
             "clock": self._clock,
         }
-        return PeopleCommands(**about), GroupCommands(**about)
+        return PeopleCommands(**about, welcome=self._welcome), GroupCommands(**about)
 
     def _families(
         self, settings: Settings, schedules: ScheduleCommands, **about: Any
@@ -150,7 +154,8 @@ class Bridge:
         pages = JobPages(**about, username=lambda: self._api.me.username)
         return (
             RichCommands(),
-            ChatCommands(model_name=settings.model, job=pages.shown),
+            ChatCommands(model_name=settings.model, welcome=self._welcome, job=pages.shown),
+            self._welcome,
             JobCommands(**about, pages=pages),
             JobFiles(queue=about["queue"]),
             pages,

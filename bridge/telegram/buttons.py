@@ -43,6 +43,10 @@ VERBS = {
     # proposals
     "ps": "save",
     "pd": "discard",
+    # welcome
+    "od": "the job that shows what jobs are",
+    "oq": "ask an example",
+    "os": "a setting, in a message of its own",
     # settings
     "um": "all of them",
     "uo": "one of them",

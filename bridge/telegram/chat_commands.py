@@ -13,6 +13,7 @@ from bridge.telegram.compose import Part
 from bridge.telegram.gate import Incoming, Press
 from bridge.telegram.job_list import counts_of
 from bridge.telegram.texts import say
+from bridge.telegram.welcome import Welcome
 
 JOB_LINK: Final = re.compile(r"job_([0-9]{1,18})", re.ASCII)  # `t.me/<bot>?start=job_42`
 
@@ -22,6 +23,7 @@ class ChatCommands:
     """Carries out what concerns the conversation itself."""
 
     model_name: str
+    welcome: Welcome
     job: Callable[[Tx, Incoming, int], list[Part]]  # shows one, for a link to it
     names = ("start", "help", "new", "status")
     read_only = ("help", "status")
@@ -45,7 +47,7 @@ class ChatCommands:
         linked = JOB_LINK.fullmatch(argument)
         if linked is not None:
             return self.job(tx, message, int(linked[1]))
-        return [compose.plain_part(say(message.language, "welcome", name=message.name))]
+        return [self.welcome.part(message.chat_id, message.name, message.language)]
 
     def _new(self, tx: Tx, message: Incoming, _argument: str) -> list[Part]:
         name = conversation.chat_conversation(message.chat_id, message.thread_id)

@@ -21,6 +21,7 @@ from bridge.telegram.buttons import Signer
 from bridge.telegram.compose import Part, plain_part
 from bridge.telegram.gate import Incoming, Press
 from bridge.telegram.texts import say
+from bridge.telegram.welcome import Welcome
 
 Done = tuple[str, list[Part]]  # the short text for who pressed, and what the chat is owed
 COMMANDS: Final[dict[str, Role]] = {"allow": "allowed", "deny": "stranger", "block": "blocked"}
@@ -43,6 +44,7 @@ class PeopleCommands:
     signer: Signer
     clock: Clock
     settings_owners: AbstractSet[int]
+    welcome: Welcome
     names = OWNERS_ONLY
     read_only = ("users",)
     verbs = VERBS_OF_OWNERS
@@ -121,7 +123,9 @@ class PeopleCommands:
         access.decide(tx, self.settings_owners, user_id, role, by=int(by.user_id), name=by.name)
         now = stamp(self.clock.now())
         if role == "allowed" and before.role != "allowed":
-            welcome = plain_part(say(before.language, "access_given"))
+            welcome = self.welcome.part(
+                str(user_id), before.name, before.language, key="access_given"
+            )
             owe_notice(tx, str(user_id), welcome, now=now)
         pressed = by.message_id if isinstance(by, Press) else None
         close_cards(

@@ -11,7 +11,9 @@ from bridge.store import Store
 from bridge.telegram.gate import Incoming, Press
 
 # Buttons that change nothing, or whose own family looks who pressed.
-FOR_ALL: Final = frozenset(("jd", "jo", "jl", "jt", "jp", "sl", "sd", "ps", "pd", "um", "uo", "uc"))
+FOR_ALL: Final = frozenset(
+    ("jd", "jo", "jl", "jt", "jp", "sl", "sd", "ps", "pd", "um", "uo", "uc", "od", "oq", "os")
+)
 OF_A_JOB: Final = frozenset(("jc", "jz", "jk", "jr", "je", "jv", "jf", "ja", "jn"))
 OF_A_SCHEDULE: Final = frozenset(("sn", "sp", "su", "sr", "sx"))
 COMMANDS_OF_A_JOB: Final = frozenset(("cancel", "retry"))

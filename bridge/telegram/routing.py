@@ -31,6 +31,7 @@ from bridge.telegram.people_commands import VERBS_OF_OWNERS as PEOPLE_VERBS
 from bridge.telegram.rights import Rights
 from bridge.telegram.schedule_commands import for_the_agent
 from bridge.telegram.texts import say
+from bridge.telegram.welcome import ASK, Welcome
 
 OWNERS_ONLY: Final = (*PEOPLE_COMMANDS, "logs")
 VERBS_OF_OWNERS: Final = (*PEOPLE_VERBS, "ga", "gr")
@@ -53,6 +54,7 @@ class Routing:
         api: Api,
         signer: Signer,
         rights: Rights,
+        welcome: Welcome,
         clock: Clock,
     ) -> None:
         self._answer = answer
@@ -65,6 +67,7 @@ class Routing:
         self._api = api
         self._signer = signer
         self._rights = rights
+        self._welcome = welcome
         self._clock = clock
         self._chats: dict[tuple[str, int], Chat] = {}
 
@@ -177,11 +180,20 @@ class Routing:
         elif known[0] == "ts":
             self._chat(press).interrupt(lambda _stopped: self._commands.over(press.update_id))
             text, alert = "", False
+        elif known[0] == ASK:
+            text, alert = await self._example(press, known[1]), False
         else:
             text, alert = await self._commands.press(press, *known), False
             if known[0] in VERBS_OF_OWNERS:
                 await self._admission.reload()
         await self._api.answer_callback(press.callback_id, text, alert=alert)
+
+    async def _example(self, press: Press, number: int) -> str:
+        asked = await self._welcome.asked(press, number)
+        if asked is None:
+            return say(press.language, "example_done")
+        self._chat(press).receive(asked)
+        return ""
 
     async def _may_press(self, press: Press, verb: str, number: int) -> bool:
         if verb in OF_THE_ANSWER:

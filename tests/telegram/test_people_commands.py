@@ -202,9 +202,8 @@ async def test_a_second_tap_changes_nothing_and_hears_what_was_decided(
 
     await bridge.settled()
     assert role_of(bridge) == "allowed"
-    assert anna.texts()[1:] == [
-        "Je mag deze bot nu gebruiken. Schrijf me gewoon; /help laat zien wat ik kan."
-    ]
+    (said,) = anna.texts()[1:]
+    assert said.startswith("Je mag deze bot nu gebruiken.")
 
 
 # Who may not
