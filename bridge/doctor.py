@@ -290,7 +290,7 @@ def _processes(settings: Settings) -> list[Check]:
 
 
 def _telegram(facts: BotFacts) -> list[Check]:
-    checks = [Check("telegram", "ok", f"The token is that of @{facts.username}.")]
+    checks = [Check("telegram", "ok", f"The token is that of @{facts.username}. {facts.words}")]
     if facts.webhook_host:
         text = f"Messages go to a webhook at {facts.webhook_host} and not to KITT: run `kitt setup`"
         checks.append(Check("webhook", "problem", text + ", which offers to remove it."))

@@ -9,7 +9,6 @@ import asyncio
 import getpass
 import os
 import re
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -21,6 +20,7 @@ from urllib.parse import urlsplit
 from bridge import people
 from bridge.agent.model import AnthropicModel, Request
 from bridge.clock import Clock
+from bridge.env_file import write_env_file
 from bridge.errors import ConfigError, KittError, ModelRefused, ModelUnavailable, TryLater
 from bridge.process import prepare_folders
 from bridge.settings import Secret, Settings
@@ -35,20 +35,28 @@ CONNECT_TIMEOUT_S: Final = 5.0
 ANSWER_TIMEOUT_S: Final = 10.0
 KEY_TIMEOUT_S: Final = 30.0  # a model may take a while for its first token
 
-_PLAIN_VALUE: Final = re.compile(r"[\w./:@%+=,-]*", re.ASCII)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BotFacts:
     """What Telegram says about a token.
 
     `webhook_host` is empty without a webhook; the rest of its address may be a secret of its owner.
+    `groups`: it can be put into groups; `topics`: private chats with it have topics.
     `skew_s`: how far our clock is ahead of Telegram's, to about a second; None when not told.
     """
 
     username: str
     webhook_host: str
     skew_s: float | None
+    groups: bool = False
+    topics: bool = False
+
+    @property
+    def words(self) -> str:
+        """What people can do with it, as sentences for the terminal."""
+        groups = "It can be put into groups." if self.groups else "It cannot be put into groups."
+        topics = " Private chats with it have topics." if self.topics else ""
+        return groups + topics
 
 
 def run(
@@ -163,7 +171,7 @@ def _settle_token(
             if talk.agrees("Keep this token without trying it?", hidden=True):
                 return tried, None
         else:
-            talk.tell(f"The token is that of @{facts.username}.")
+            talk.tell(f"The token is that of @{facts.username}. {facts.words}")
             return tried, facts
 
 
@@ -247,53 +255,6 @@ def _check_before_asking(settings: Settings, env_file: Path, talk: _Talk) -> Non
         )
 
 
-def write_env_file(path: Path, values: Mapping[str, str]) -> None:
-    """Put values into a `.env` file, mode 0600, in one step; its other lines stay as they are.
-
-    A reader finds the old file or the new one, never a part of it. A link stays a link.
-    Raises: ConfigError when it cannot be written, or a value does not fit on a line.
-    """
-    target = path.resolve()
-    try:
-        old = target.read_text(encoding="utf-8") if target.exists() else ""
-        text = _with_values(old, values)
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=".env.")  # its mode is 0600
-        draft = Path(name)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(target)
-        finally:
-            draft.unlink(missing_ok=True)
-    except OSError as error:
-        raise ConfigError(
-            f"{path} cannot be written ({error.strerror}): "
-            "change the owner or mode of its folder, or make room."
-        ) from None
-
-
-def _with_values(text: str, values: Mapping[str, str]) -> str:
-    for name, value in values.items():
-        line = f"{name}={_quoted(name, value)}"
-        place = re.compile(rf"^([ \t]*(?:export[ \t]+)?){name}[ \t]*=.*$", re.MULTILINE)
-        # Every place, should there be more: an old secret must not stay behind.
-        text, places = place.subn(r"\g<1>" + line.replace("\\", r"\\"), text)
-        if not places:
-            text += ("" if not text or text.endswith("\n") else "\n") + line + "\n"
-    return text
-
-
-def _quoted(name: str, value: str) -> str:
-    if not value.isprintable():
-        raise ConfigError(f"{name} holds a line end or another sign that is no part of a secret.")
-    if _PLAIN_VALUE.fullmatch(value):
-        return value
-    quote = '"' if "'" in value else "'"
-    return f"{quote}{value}{quote}"
-
-
 async def ask_telegram(settings: Settings, clock: Clock) -> BotFacts:
     """Ask who the bot is and whether a webhook takes its messages away.
 
@@ -312,6 +273,8 @@ async def ask_telegram(settings: Settings, clock: Clock) -> BotFacts:
             webhook = await bot.get_webhook_info()
             return BotFacts(
                 username=bot.username,
+                groups=bool(bot.bot.can_join_groups),
+                topics=bool(bot.bot.has_topics_enabled),
                 webhook_host=(urlsplit(webhook.url).hostname or "?") if webhook.url else "",
                 skew_s=skews[-1] if skews else None,
             )

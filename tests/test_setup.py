@@ -18,6 +18,7 @@ from bridge.emulator import claude as claude_module
 from bridge.emulator import claude_faults, telegram_faults
 from bridge.emulator.claude import ClaudeEmulator
 from bridge.emulator.telegram import DEMO_BOT, TelegramEmulator
+from bridge.env_file import write_env_file
 from bridge.errors import ConfigError
 from bridge.settings import Settings, read_env_file
 from bridge.store import Store
@@ -191,6 +192,20 @@ async def test_a_first_run_keeps_both_secrets(house: House) -> None:
     assert terminal.done
     assert house.settings.telegram_token.reveal() == TOKEN
     assert house.settings.anthropic_key.reveal() == KEY
+
+
+async def test_what_people_can_do_with_the_bot_is_said(house: House) -> None:
+    terminal = Terminal(TOKEN, KEY)
+
+    await house.set_up(terminal)
+
+    assert f"The token is that of @{BOT_USERNAME}. It can be put into groups." in terminal.seen
+
+
+def test_a_bot_that_is_closed_to_groups_and_has_topics_is_shown_so() -> None:
+    facts = setup.BotFacts(username="b", webhook_host="", skew_s=None, groups=False, topics=True)
+
+    assert facts.words == "It cannot be put into groups. Private chats with it have topics."
 
 
 async def test_secrets_pasted_with_spaces_are_taken_without(house: House) -> None:
@@ -556,7 +571,7 @@ def test_every_value_is_read_as_it_was_written(
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "values.env"
 
-    setup.write_env_file(path, {"NAME": value, "OTHER": "1"})
+    write_env_file(path, {"NAME": value, "OTHER": "1"})
 
     assert read_env_file(path) == {"NAME": value, "OTHER": "1"}
 
@@ -564,7 +579,7 @@ def test_every_value_is_read_as_it_was_written(
 @pytest.mark.parametrize("value", ["two\nlines", "a\x00", "a\u2028b", "a\x85b"])
 def test_a_value_that_would_end_its_line_is_refused(tmp_path: Path, value: str) -> None:
     with pytest.raises(ConfigError, match="NAME holds") as refused:
-        setup.write_env_file(tmp_path / ".env", {"NAME": value})
+        write_env_file(tmp_path / ".env", {"NAME": value})
 
     assert value not in str(refused.value)
     assert not list(tmp_path.iterdir())
@@ -574,7 +589,7 @@ def test_an_old_secret_does_not_stay_in_a_second_line(tmp_path: Path) -> None:
     path = tmp_path / ".env"
     path.write_text("NAME=old\nOTHER=1\n  NAME = older\nNAMES=mine\n#NAME=note\n")
 
-    setup.write_env_file(path, {"NAME": r"new\1"})
+    write_env_file(path, {"NAME": r"new\1"})
 
     assert path.read_text() == "NAME='new\\1'\nOTHER=1\n  NAME='new\\1'\nNAMES=mine\n#NAME=note\n"
 
@@ -584,7 +599,7 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
     link, target = tmp_path / ".env", tmp_path / "safe" / "env"
     link.symlink_to(target)
 
-    setup.write_env_file(link, {"NAME": "value"})
+    write_env_file(link, {"NAME": "value"})
 
     assert link.is_symlink()
     assert read_env_file(target) == {"NAME": "value"}
@@ -597,7 +612,7 @@ def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path: Path, place: s
     (tmp_path / "folder").mkdir()
 
     with pytest.raises(ConfigError, match="cannot be written"):
-        setup.write_env_file(tmp_path / place, {"NAME": "value"})
+        write_env_file(tmp_path / place, {"NAME": "value"})
 
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "folder"]
 
