@@ -9,7 +9,6 @@ wait (a flood, a network fault) does not hold up another.
 import asyncio
 import json
 import logging
-import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -39,6 +38,12 @@ CHANGES: Final = (
     "edit_rich",
     "buttons",
 )  # of a message that is there: made twice, they do no harm
+PLAIN: Final[dict[str, Any]] = {
+    "entities": [],
+    "reply_to": None,
+    "buttons": None,
+}  # what may be refused
+ENDS: Final = ("result", "failure")  # of a job: these are never swallowed
 BACKOFF_S: Final = (0.5, 1, 2, 4, 8, 15, 30)
 
 
@@ -129,22 +134,20 @@ class Outbox:
             log.exception("The lane of chat %s stopped", chat_id)
             if row is not None:
                 await self._over(row["id"], "failed", type(error).__name__)
-                await self._tell_plainly(row)
+                if row["kind"] in ENDS:
+                    await self._tell_plainly(row["chat_id"], json.loads(row["payload"]))
         finally:
             del self._lanes[chat_id]
             self._owed.set()  # something may have come while we were leaving
 
-    async def _tell_plainly(self, row: sqlite3.Row) -> None:
-        """The end of a job could not be rendered: its person is told where to look."""
-        if row["kind"] not in ("result", "failure"):
-            return
-        job_id = json.loads(row["payload"]).get("job")
-        text = say(await self._language(row["chat_id"]), "see_job", id=job_id)
+    async def _tell_plainly(self, chat_id: str, payload: dict[str, Any]) -> None:
+        """The end of a job could not be shown: its person is told where to look."""
+        text = say(await self._language(chat_id), "see_job", id=payload.get("job"))
 
         def tell(tx: Tx) -> None:
             owe(
                 tx,
-                chat_id=row["chat_id"],
+                chat_id=chat_id,
                 thread_id=0,
                 kind="notice",
                 payload={"parts": [compose.plain_part(text)]},
@@ -275,6 +278,7 @@ class Outbox:
             "reply_gone": {"reply_to": None},
             "entities": {"entities": []},
             "thread_gone": {"thread_id": 0},
+            "other": {} if part["do"] in rich_out.KINDS else PLAIN,
         }
         change = changes.get(error.reason)
         if part["do"] == "photo" and error.reason != "blocked":
@@ -301,6 +305,8 @@ class Outbox:
         else:
             log.warning("Delivery %d is refused: %s", delivery.id, error)
             await self._over(delivery.id, "failed", str(error))
+            if delivery.kind in ENDS:
+                await self._tell_plainly(delivery.chat_id, delivery.payload)
             return True
         await self._parts.change(delivery, parts, str(error))
         return False
