@@ -27,6 +27,7 @@ from bridge.process import SUPERVISOR_PID_FILE, emptied, network_file_system
 from bridge.settings import Settings
 from bridge.setup import BotFacts, ask_telegram, try_key
 from bridge.store import Tx, statements
+from bridge.transcribe import transcriber_of
 
 Status = Literal["ok", "warning", "problem"]
 
@@ -98,6 +99,8 @@ async def _examine(settings: Settings, clock: Clock, checks: list[Check]) -> Non
     with _noting("key", checks):
         await try_key(settings)
         checks.append(Check("key", "ok", f"The model provider accepts it for {settings.model}."))
+    with _noting("voice", checks):
+        checks.append(await _voice(settings))
 
 
 @contextmanager
@@ -303,6 +306,20 @@ def _telegram(facts: BotFacts) -> list[Check]:
     elif facts.skew_s is not None:
         checks.append(Check("clock", "ok", "The clock agrees with Telegram's."))
     return checks
+
+
+async def _voice(settings: Settings) -> Check:
+    transcriber = transcriber_of(settings)
+    if transcriber is None:
+        text = "Voice messages are refused; KITT_TRANSCRIBER or KITT_TRANSCRIBER_URL turns them on."
+        return Check("voice", "ok", text)
+    try:
+        problem = await transcriber.problem()
+    finally:
+        await transcriber.close()
+    if problem:
+        return Check("voice", "problem", f"{problem}.")
+    return Check("voice", "ok", "The transcriber of voice messages can be used.")
 
 
 def _nearest(folder: Path) -> Path:

@@ -38,7 +38,8 @@ async def run_worker(
     `kinds` are those of the jobs it takes; none means all but those that have workers of their own.
     """
     settings.need_key()
-    settings = replace(settings, telegram_token=Secret(""))  # .env may hold it; it has no use here
+    # .env may hold them; they have no use here
+    settings = replace(settings, telegram_token=Secret(""), transcriber_key=Secret(""))
     name = "-".join(["worker", *(["+".join(kinds)] if kinds else []), str(slot)])
 
     async def work(settings: Settings, store: Store, clock: Clock) -> None:

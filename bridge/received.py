@@ -187,6 +187,11 @@ def read(files_dir: Path, file: Received) -> bytes | None:
     return data if len(data) == file.size else None
 
 
+def path_of(files_dir: Path, file: Received) -> Path:
+    """Where a kept file lies, for a program that reads it itself."""
+    return _path(files_dir, file.chat_id, file.file)
+
+
 def named_in(tx: Tx, conversation: str, text: str) -> list[Received]:
     """Files of a conversation whose names stand in this text: as words, which `e` is not."""
     blocks = [block for message in load(tx, conversation) for block in message.content]

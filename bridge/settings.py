@@ -7,6 +7,7 @@ mistake must not silently leave a default in place.
 
 import os
 import re
+import shlex
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -36,9 +37,17 @@ VARIABLES: Final[dict[str, tuple[str, str]]] = {
     "KITT_KEEP_DAYS": ("90", "days after which ended jobs, handled messages and sent files go"),
     "KITT_KEEP_JOBS": ("1000", "ended jobs of one chat that are kept at most"),
     "KITT_ZONE": ("", "time zone of schedules made in the chat; empty = it asks, or UTC"),
+    "KITT_TRANSCRIBER": (
+        "",
+        "program that prints what is said in {file}; empty = voice is refused",
+    ),
+    "KITT_TRANSCRIBER_URL": ("", "instead of a program, a service like OpenAI's: http://…/v1"),
+    "KITT_TRANSCRIBER_KEY": ("", "key of that service, when it needs one"),
+    "KITT_TRANSCRIBER_MODEL": ("whisper-1", "model of that service"),
     "KITT_MODEL": ("claude-haiku-5-5", "model that answers in the chat"),
     "KITT_WORKER_MODEL": ("claude-sonnet-5-5", "model that does the jobs"),
 }
+HARMLESS: Final = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "TZ", "USER")
 MEMORY_MB_MIN: Final = 128  # a worker that has done one job holds about 100
 _FOREIGN_HOSTS = ("deepseek.", "moonshot.", "z.ai", "minimax.")
 
@@ -79,6 +88,10 @@ class Settings:
     zone: str = ""
     model: str = VARIABLES["KITT_MODEL"][0]
     worker_model: str = VARIABLES["KITT_WORKER_MODEL"][0]
+    transcriber: tuple[str, ...] = ()
+    transcriber_url: str = ""
+    transcriber_key: Secret = field(default_factory=lambda: Secret(""))
+    transcriber_model: str = VARIABLES["KITT_TRANSCRIBER_MODEL"][0]
     telegram_token: Secret = field(default_factory=lambda: Secret(""))
     telegram_base_url: str = VARIABLES["TELEGRAM_BASE_URL"][0]
     telegram_base_file_url: str = VARIABLES["TELEGRAM_BASE_FILE_URL"][0]
@@ -102,7 +115,8 @@ class Settings:
     @property
     def secrets(self) -> tuple[str, ...]:
         """What must never be shown or logged."""
-        return (self.telegram_token.reveal(), self.anthropic_key.reveal())
+        held = (self.telegram_token, self.anthropic_key, self.transcriber_key)
+        return tuple(secret.reveal() for secret in held)
 
     @property
     def log_dir(self) -> Path:
@@ -159,6 +173,10 @@ class Settings:
             zone=_zone(get("KITT_ZONE")),
             model=get("KITT_MODEL"),
             worker_model=get("KITT_WORKER_MODEL"),
+            transcriber=_command("KITT_TRANSCRIBER", get("KITT_TRANSCRIBER")),
+            transcriber_url=_url("KITT_TRANSCRIBER_URL", get("KITT_TRANSCRIBER_URL").rstrip("/")),
+            transcriber_key=Secret(get("KITT_TRANSCRIBER_KEY")),
+            transcriber_model=get("KITT_TRANSCRIBER_MODEL"),
             telegram_token=Secret(get("TELEGRAM_BOT_TOKEN")),
             telegram_base_url=_url("TELEGRAM_BASE_URL", get("TELEGRAM_BASE_URL"), end="/bot"),
             telegram_base_file_url=_url(
@@ -227,6 +245,19 @@ def read_env_file(path: Path) -> dict[str, str]:
             value = value[1:-1]
         values[name.strip()] = value
     return values
+
+
+def harmless_environment() -> dict[str, str]:
+    """What a foreign program needs of our environment, and no more: it holds no secret."""
+    return {name: os.environ[name] for name in HARMLESS if name in os.environ}
+
+
+def _command(name: str, text: str) -> tuple[str, ...]:
+    """A program and its arguments, as they are quoted in a shell; no shell ever reads them."""
+    try:
+        return tuple(shlex.split(text))
+    except ValueError as error:
+        raise ConfigError(f"{name} cannot be read as a command ({error}); got {text!r}.") from None
 
 
 def _user_ids(text: str) -> frozenset[int]:
@@ -303,7 +334,7 @@ def _is_web_address(text: str) -> bool:
     return parts.scheme in ("http", "https") and bool(parts.hostname) and port_fits
 
 
-def _url(name: str, text: str, *, end: str) -> str:
+def _url(name: str, text: str, *, end: str = "") -> str:
     if text and not _is_web_address(text):
         raise ConfigError(f"{name} must be an http or https address; got {text!r}.")
     if not text.endswith(end):

@@ -49,6 +49,7 @@ EVERYTHING = [
     "webhook",
     "clock",
     "key",
+    "voice",
 ]
 
 
@@ -637,3 +638,37 @@ async def test_what_a_killed_supervisord_left_is_not_running(keyless: Patient) -
 
     assert report.status("processes") == "warning"
     assert "kitt up" in report.message("processes")
+
+
+# --- voice ----------------------------------------------------------------------------------------
+
+
+async def test_voice_that_is_off_is_fine_and_says_how_to_turn_it_on(keyless: Patient) -> None:
+    report = await keyless.look()
+
+    assert report.status("voice") == "ok"
+    assert "KITT_TRANSCRIBER" in report.message("voice")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("KITT_TRANSCRIBER", "no-such-program {file}", "There is no program no-such-program"),
+        ("KITT_TRANSCRIBER_URL", "http://127.0.0.1:9/v1", "Nothing answers"),
+    ],
+)
+async def test_a_transcriber_that_is_not_there_is_a_problem(
+    keyless: Patient, name: str, value: str, words: str
+) -> None:
+    keyless.environ[name] = value
+
+    report = await keyless.look()
+
+    assert report.status("voice") == "problem"
+    assert report.message("voice").startswith(words)
+
+
+async def test_a_transcriber_that_is_there_is_fine(keyless: Patient) -> None:
+    keyless.environ["KITT_TRANSCRIBER"] = "cat"
+
+    assert (await keyless.look()).status("voice") == "ok"

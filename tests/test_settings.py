@@ -79,6 +79,10 @@ def test_every_value_is_read_from_the_environment(tmp_path: Path) -> None:
         "KITT_KEEP_JOBS": "200",
         "KITT_ZONE": "Europe/Amsterdam",
         "KITT_LEASE_S": "2.5",
+        "KITT_TRANSCRIBER": "hear -m 'a b' {file}",
+        "KITT_TRANSCRIBER_URL": "http://127.0.0.1:8083/v1/",
+        "KITT_TRANSCRIBER_KEY": "k1",
+        "KITT_TRANSCRIBER_MODEL": "large-1",
         "KITT_MODEL": "fast-1",
         "KITT_WORKER_MODEL": "deep-1",
     }
@@ -99,6 +103,10 @@ def test_every_value_is_read_from_the_environment(tmp_path: Path) -> None:
     assert settings.worker_memory_mb == 300
     assert settings.chat_concurrency == 5
     assert settings.zone == "Europe/Amsterdam"
+    assert settings.transcriber == ("hear", "-m", "a b", "{file}")
+    assert settings.transcriber_url == "http://127.0.0.1:8083/v1"
+    assert settings.transcriber_key.reveal() == "k1"
+    assert settings.transcriber_model == "large-1"
 
 
 def test_environment_wins_over_the_file(env_file: Path) -> None:

@@ -4,6 +4,10 @@ INSERT INTO deliveries (chat_id, thread_id, kind, payload, dedupe_key, created_a
 VALUES (:chat_id, :thread_id, :kind, :payload, :dedupe_key, :now)
 ON CONFLICT (dedupe_key) DO NOTHING
 
+-- name: owed_payload
+-- What was owed under this key, whether it was sent or not.
+SELECT payload FROM deliveries WHERE dedupe_key = :dedupe_key
+
 -- name: open_lanes
 -- Chats to which something is owed.
 SELECT DISTINCT chat_id FROM deliveries WHERE status IN ('ready','sending')

@@ -205,7 +205,7 @@ class Answer:
     def _start_job(self, tx: Tx, acknowledgement: str) -> int:
         text = "\n\n".join(with_quote(item) for item in self._batch)
         files = [file.name for item in self._batch for file in item.files]
-        title = " ".join(filter(None, (item.text.strip() for item in self._batch)))
+        title = " ".join(filter(None, (item.words.strip() for item in self._batch)))
         title = title or ", ".join(files)
         job = start_job(
             tx,

@@ -317,6 +317,12 @@ class Api:
         """Leave a group."""
         await _translated(self.bot.leave_chat(int(chat_id)))
 
+    async def react(self, chat_id: str, message_id: int, emoji: str) -> None:
+        """Put one emoji on a message, or take ours away with an empty one."""
+        await _translated(
+            self.bot.set_message_reaction(int(chat_id), message_id, reaction=emoji or None)
+        )
+
     async def answer_callback(
         self, callback_id: str, text: str = "", *, alert: bool = False
     ) -> None:

@@ -30,6 +30,7 @@ from bridge.telegram.commands import Commands, Family
 from bridge.telegram.errands import Errands
 from bridge.telegram.gate import Incoming
 from bridge.telegram.group_commands import GroupCommands
+from bridge.telegram.hearing import Hearing
 from bridge.telegram.inbox import INNOCENT_AFTER_S, Inbox
 from bridge.telegram.job_commands import JobCommands
 from bridge.telegram.job_files import JobFiles
@@ -46,6 +47,7 @@ from bridge.telegram.settings_commands import SettingsCommands
 from bridge.telegram.stream import Stream
 from bridge.telegram.texts import say
 from bridge.telegram.welcome import Welcome
+from bridge.transcribe import transcriber_of
 
 log = logging.getLogger(__name__)
 LOOK_S: Final = 2.0  # for rows changed by hand; everything else announces itself
@@ -108,7 +110,7 @@ class Bridge:
             claimed=lambda owner: self._menu.offer([owner]),
             welcome=self._welcome,
         )
-        self._attachments = self._fetching(settings)
+        self._attachments = self._files_in(settings)
         self._routing = Routing(
             answer=self._answer,
             admission=self._admission,
@@ -129,16 +131,6 @@ class Bridge:
     def commands(self) -> frozenset[str]:
         """The commands that have an answer."""
         return self._commands.names
-
-    def _fetching(self, settings: Settings) -> Attachments:
-        return Attachments(
-            api=self._api,
-            clock=self._clock,
-            files_dir=settings.files_dir,
-            arrived=lambda messages: self._routing.arrived(messages),
-            end=partial(self._errands.run, self._commands.say),
-            tell=partial(self._errands.run, self._commands.tell),
-        )
 
     def _deciding(self, settings: Settings) -> tuple[PeopleCommands, GroupCommands]:
         about: dict[str, Any] = {
@@ -166,6 +158,25 @@ class Bridge:
                 chosen=self._chosen,
                 is_owner=lambda tx, user: role(tx, settings.owners, int(user)) == "owner",
             ),
+        )
+
+    def _files_in(self, settings: Settings) -> Attachments:
+        hearing = Hearing(
+            transcriber=transcriber_of(settings),
+            store=self._store,
+            api=self._api,
+            budget=self._budget,
+            clock=self._clock,
+            files_dir=settings.files_dir,
+        )
+        return Attachments(
+            api=self._api,
+            clock=self._clock,
+            files_dir=settings.files_dir,
+            arrived=lambda messages: self._routing.arrived(messages),
+            end=partial(self._errands.run, self._commands.say),
+            tell=partial(self._errands.run, self._commands.tell),
+            hearing=hearing,
         )
 
     def stop(self) -> None:

@@ -15,6 +15,7 @@ class Attached:
     name: str
     media_type: str
     size: int
+    duration_s: int = 0  # of what can be heard
 
 
 def attached_to(message: Message) -> Attached | None:
@@ -29,13 +30,31 @@ def attached_to(message: Message) -> Attached | None:
         )
     file = message.document or message.video
     if file is None:
-        return None
+        return _sound_of(message)
     default = "video.mp4" if message.document is None else "file"
     return Attached(
         file_id=file.file_id,
         name=clean_text(file.file_name or default),
         media_type=clean_text(file.mime_type or ""),
         size=file.file_size or 0,
+    )
+
+
+def _sound_of(message: Message) -> Attached | None:
+    sound = message.voice or message.audio or message.video_note
+    if sound is None:
+        return None
+    # a video note has neither name nor type, a voice message has no name
+    kind = "voice" if message.voice else "audio" if message.audio else "video"
+    ending = {"voice": "ogg", "audio": "mp3", "video": "mp4"}[kind]
+    default = f"{kind}-{message.message_id}.{ending}"
+    duration = sound.duration
+    return Attached(
+        file_id=sound.file_id,
+        name=clean_text(getattr(sound, "file_name", None) or default),
+        media_type=clean_text(getattr(sound, "mime_type", None) or ""),
+        size=sound.file_size or 0,
+        duration_s=int(duration if isinstance(duration, int) else duration.total_seconds()),
     )
 
 

@@ -21,6 +21,8 @@ from bridge.received import Received, Sent
 from bridge.telegram.api import Api, Flooded, Rejected
 from bridge.telegram.attached import Attached
 from bridge.telegram.gate import Incoming
+from bridge.telegram.hearing import Hearing
+from bridge.transcribe import NotTranscribed
 
 log = logging.getLogger(__name__)
 ALBUM_PAUSE_S: Final = 1.2  # after the last member
@@ -30,6 +32,11 @@ DOWNLOAD_BYTES_MAX: Final = 20 * 1024 * 1024  # Telegram gives a bot no larger f
 DOWNLOAD_S: Final = 120.0
 RETRY_S: Final = 1.0
 FLOOD_MAX_S: Final = 60.0
+NOT_HEARD: Final = {
+    "failed": "hearing_failed",
+    "too_long": "hearing_too_long",
+    "silent": "hearing_silent",
+}
 AT_ONCE: Final = 2  # of one request: a file is in memory as a whole
 
 Tell = Callable[..., None]
@@ -48,11 +55,12 @@ class _Group:
 
 
 class _NotFetched(KittError):
-    """A file that stays where it is; `key` is the sentence for the person."""
+    """No file, or a `file` in which nothing was heard; `key` is the sentence for the person."""
 
-    def __init__(self, key: str) -> None:
+    def __init__(self, key: str, file: Received | None = None) -> None:
         super().__init__(key)
         self.key = key
+        self.files = (file,) if file is not None else ()
 
 
 class Attachments:
@@ -70,6 +78,7 @@ class Attachments:
         arrived: Callable[[list[Incoming]], None],
         end: Tell,
         tell: Tell,
+        hearing: Hearing,
     ) -> None:
         self._api = api
         self._clock = clock
@@ -77,7 +86,13 @@ class Attachments:
         self._arrived = arrived
         self._end = end
         self._tell = tell
+        self._hearing = hearing
         self._groups: list[_Group] = []
+
+    @property
+    def hears(self) -> bool:
+        """True when there is something that listens to sound."""
+        return self._hearing.available
 
     def take(self, message: Incoming) -> None:
         """A message with a file; returns at once."""
@@ -110,6 +125,7 @@ class Attachments:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self._hearing.close()
 
     def _join(self, message: Incoming) -> bool:
         now = self._clock.monotonic()
@@ -127,7 +143,7 @@ class Attachments:
     async def _gather(self, group: _Group) -> None:
         try:
             await self._until_whole(group)
-            outcomes: list[Received | _NotFetched | None] = []
+            outcomes: list[Incoming | _NotFetched] = []
             while len(outcomes) < len(group.items):  # more may come in the meantime
                 new = group.items[len(outcomes) :]
                 outcomes += await self._fetch_all(new)
@@ -148,19 +164,30 @@ class Attachments:
                 return
             await self._clock.sleep(left_s)
 
-    async def _fetch_all(self, items: list[Incoming]) -> list[Received | _NotFetched | None]:
+    async def _fetch_all(self, items: list[Incoming]) -> list[Incoming | _NotFetched]:
         places = asyncio.Semaphore(AT_ONCE)
 
-        async def one(item: Incoming) -> Received | _NotFetched | None:
+        async def one(item: Incoming) -> Incoming | _NotFetched:
             if item.attached is None:
-                return None
-            async with places:
-                try:
-                    return await self._fetch(item, item.attached)
-                except _NotFetched as error:
-                    return error
+                return item
+            try:
+                async with places:
+                    file = await self._fetch(item, item.attached)
+                if item.is_sound:
+                    return replace(item, heard=await self._hear(item, file))
+                return replace(item, files=(file,))
+            except _NotFetched as error:
+                return error
 
         return list(await asyncio.gather(*(one(item) for item in items)))
+
+    async def _hear(self, item: Incoming, file: Received) -> str:
+        """What is said in a file. Raises: _NotFetched, with the file."""
+        try:
+            return await self._hearing.hear(item, file)
+        except NotTranscribed as error:
+            log.warning("Nothing was heard in %s: %s", file.file, error)
+            raise _NotFetched(NOT_HEARD[error.reason], file) from error
 
     async def _fetch(self, item: Incoming, attached: Attached) -> Received:
         """A file on our disk. Raises: _NotFetched."""
@@ -203,17 +230,16 @@ class Attachments:
                 await self._clock.sleep(wait_s)
         raise _NotFetched("file_failed")
 
-    def _hand_on(
-        self, items: list[Incoming], outcomes: list[Received | _NotFetched | None]
-    ) -> None:
+    def _hand_on(self, items: list[Incoming], outcomes: list[Incoming | _NotFetched]) -> None:
         """One request of what came, with the words of what did not; a sentence for such a file."""
         fetched = list(zip(items, outcomes, strict=True))
-        any_came = any(not isinstance(outcome, _NotFetched) for _, outcome in fetched)
+        any_came = any(not isinstance(o, _NotFetched) or o.files for o in outcomes)
         here: list[Incoming] = []
         for item, outcome in fetched:
             if not isinstance(outcome, _NotFetched):
-                here.append(replace(item, files=(outcome,) if outcome is not None else ()))
+                here.append(outcome)
                 continue
+            item = replace(item, files=outcome.files)
             goes_on = any_came and bool(item.text.strip())
             here += [item] if goes_on else []
             assert item.attached is not None
@@ -239,6 +265,7 @@ def _joined(items: list[Incoming]) -> list[Incoming]:
             before,
             text="\n".join(text for text in (before.text, item.text) if text.strip()),
             quote=before.quote or item.quote,
+            heard="\n".join(text for text in (before.heard, item.heard) if text),
             files=(*before.files, *item.files),
             also=(*before.also, item.update_id),
         )

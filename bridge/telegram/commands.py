@@ -15,6 +15,7 @@ from bridge.telegram import compose
 from bridge.telegram.compose import Part
 from bridge.telegram.gate import Incoming, Press
 from bridge.telegram.inbox import all_over, over
+from bridge.telegram.openings import remember_files
 from bridge.telegram.texts import say
 
 
@@ -90,10 +91,16 @@ class Commands:
     async def say(
         self, message: Incoming | Press, key: str, *, state: str = "done", **values: object
     ) -> None:
-        """Answer with one of our own sentences."""
-        part = compose.plain_part(say(message.language, key, **values))
+        """Answer with one of our own sentences; files that came with it may be asked for later."""
+        sentence = say(message.language, key, **values)
 
-        await self._store.write(lambda tx: self.answer(tx, message, [part], state=state))
+        def answer(tx: Tx) -> None:
+            if self._over(tx, message, state=state):
+                self._owe(tx, message, [compose.plain_part(sentence)])
+                if isinstance(message, Incoming) and message.files:
+                    remember_files(tx, message, sentence, now=stamp(self._clock.now()))
+
+        await self._store.write(answer)
 
     async def tell(self, item: Incoming | Press, key: str, **values: object) -> None:
         """Say something about an update, which goes on or is over already."""

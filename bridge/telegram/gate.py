@@ -38,6 +38,7 @@ class Incoming:
     has_file: bool = False  # there is more to it than words
     attached: Attached | None = None  # a file that can be fetched
     is_sound: bool = False
+    heard: str = ""  # what a transcriber made of it: never a command
     album: str = ""  # what its members share
     files: tuple[Received, ...] = ()  # those that were fetched
     also: tuple[int, ...] = ()  # updates of the other members of its album
@@ -57,7 +58,13 @@ class Incoming:
         if self.forwarded or not self.text.startswith("/"):
             return None
         word = self.text.split(maxsplit=1)[0]
-        return word[1:].partition("@")[0].lower(), self.text[len(word) :].strip()
+        argument = _lines(self.text[len(word) :].strip(), self.heard)
+        return word[1:].partition("@")[0].lower(), argument
+
+    @property
+    def words(self) -> str:
+        """What was written and what was said."""
+        return _lines(self.text, self.heard)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +139,10 @@ def _thread(message: object, *, in_group: bool) -> int:
     """The topic of a message; in a group without topics a thread is only a chain of replies."""
     thread_id: int = getattr(message, "message_thread_id", None) or 0
     return thread_id if not in_group or getattr(message, "is_topic_message", False) else 0
+
+
+def _lines(*texts: str) -> str:
+    return "\n".join(text for text in texts if text.strip())
 
 
 def _quote(message: Message) -> str:

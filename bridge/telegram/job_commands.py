@@ -87,7 +87,7 @@ class JobCommands:
                 self.queue,
                 origin,
                 prompt=with_context(
-                    tx, name, with_quote(replace(message, text=argument)), source=source
+                    tx, name, with_quote(replace(message, text=argument, heard="")), source=source
                 ),
                 title=argument,
                 acknowledgement=acknowledgement,

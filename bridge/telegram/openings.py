@@ -27,13 +27,14 @@ DIRECTIVE: Final = (
 )
 OUR_MARKS: Final = ("<kitt-event", "<kitt-state", "<kitt-directive", "<kitt-file")
 NO_TEXT: Final = "(no text)"
+HEARD: Final = "\n(spoken; the words are a transcriber's)"
 
 
 def asks_for_background(item: Incoming) -> bool:
     """Does the person ask for a job in so many words? A question about jobs does not."""
-    if item.forwarded or ASKS_ABOUT_JOBS.search(item.text):
+    if item.forwarded or ASKS_ABOUT_JOBS.search(item.words):
         return False
-    return bool(ASKS_FOR_BACKGROUND.search(item.text))
+    return bool(ASKS_FOR_BACKGROUND.search(item.words))
 
 
 def promises(answer: str) -> bool:
@@ -43,12 +44,13 @@ def promises(answer: str) -> bool:
 
 def with_quote(item: Incoming) -> str:
     """The person's words, after what they reply to; forwarded words are a quote themselves."""
-    said = without_tags(item.text)
+    said = without_tags(item.words)
+    said += HEARD if item.heard else ""
     if item.forwarded:
         said = f"<kitt-quote>{said}</kitt-quote>\n(forwarded)"
     if item.files and not said.strip():
         said = NO_TEXT
-    elif item.has_file and not item.files:
+    elif item.has_file and not item.files and not item.heard:
         said += "\n(A file is attached; you cannot open it yet. Say so.)"
     if item.quote:
         said = f"<kitt-quote>{without_tags(item.quote)}</kitt-quote>\n{said}"
@@ -84,8 +86,16 @@ def opening(item: Incoming, room: Room | None) -> Message:
     without one all of them.
     """
     content = [room.block(file) if room else file.block("other") for file in item.files]
-    text = with_quote(item) if item.text.strip() or item.has_file else "…"
+    text = with_quote(item) if item.words.strip() or item.has_file else "…"
     return Message(role="user", content=[*content, text_block(text)], source=source_of(item))
+
+
+def remember_files(tx: Tx, item: Incoming, answer: str, *, now: str) -> None:
+    """Let the conversation know files that no model has answered: they may be named later."""
+    name = conversation.chat_conversation(item.chat_id, item.thread_id)
+    said = Message(role="assistant", content=[text_block(answer)], stop_reason="end_turn")
+    for message in (opening(item, None), said):
+        conversation.append(tx, name, message, now=now)
 
 
 def source_of(item: Incoming) -> str:

@@ -106,14 +106,16 @@ class Routing:
         elif command is not None and command[0] in ("stop", "new"):
             dropped = self._attachments.drop((message.chat_id, message.thread_id))
             chat.interrupt(partial(self._interrupted, message, command[0], dropped))
+        elif message.is_sound and not self._attachments.hears:
+            owner = int(message.user_id) in self._admission.owners
+            key = "not_heard_how" if owner else "not_heard"
+            self._errands.run(self._commands.say, message, key)
         elif message.attached is not None and (command is None or command[0] == "bg"):
             self._attachments.take(message)
         elif command is not None and command[0] == "schedule" and for_the_agent(command[1]):
             chat.receive(replace(message, text=command[1]))
         elif command is not None:
             self._errands.run(self._command, message, *command)
-        elif message.is_sound:
-            self._errands.run(self._commands.say, message, "not_heard")
         elif not message.text.strip():
             self._errands.run(self._commands.say, message, "not_this_kind")
         elif len(message.text) > PROMPT_CHARS_MAX:

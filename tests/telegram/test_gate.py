@@ -184,12 +184,14 @@ def test_a_document_keeps_what_its_sender_calls_it() -> None:
 
 
 @pytest.mark.parametrize("kind", ["voice", "audio", "video_note"])
-def test_sound_is_no_file(kind: str) -> None:
+def test_sound_is_a_file_to_listen_to(kind: str) -> None:
     sound = {"file_id": "x", "file_unique_id": "y", "duration": 3, "length": 240}
 
     item = incoming(None, **{kind: sound})
 
-    assert (item.is_sound, item.attached) == (True, None)
+    assert item.is_sound and item.attached is not None
+    assert item.attached.name.endswith(("-9.ogg", "-9.mp3", "-9.mp4"))
+    assert item.attached.duration_s == 3
 
 
 def test_a_reply_quotes_the_message_it_replies_to() -> None:
