@@ -18,23 +18,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from bridge import contents
 from bridge.conversation import Block, load
 from bridge.models import Job
 from bridge.store import Tx
 
 TYPE: Final = "kitt-file"  # of our block; no provider ever sees it
-IMAGE_BYTES_MAX: Final = 3_900_000  # the provider takes 5 MB of a picture, counted as base64
-TEXT_BYTES_MAX: Final = 100_000  # about 25k tokens
 NAME_BYTES_MAX: Final = 120
 NAMED_CHARS_MIN: Final = 4  # shorter names are found in any text
 DATA_KEY: Final = "kitt_files"  # in the data of a job
-IMAGES: Final = (
-    (b"\x89PNG\r\n\x1a\n", "image/png"),
-    (b"\xff\xd8\xff", "image/jpeg"),
-    (b"GIF87a", "image/gif"),
-    (b"GIF89a", "image/gif"),
-)
-PDF: Final = "application/pdf"
 UNKNOWN: Final = "application/octet-stream"
 _PART: Final = ".part-"  # begins the name of a file while it is written
 _CHAT: Final = re.compile(r"-?\d{1,20}")
@@ -51,6 +43,7 @@ class Received:
     media_type: str
     size: int
     kind: str
+    tokens: int = 0  # about what it costs to show it
 
     def block(self, kind: str = "") -> Block:
         """The reference a conversation keeps; `other` keeps the file itself from the model."""
@@ -62,6 +55,7 @@ class Received:
             "media_type": self.media_type,
             "size": self.size,
             "kind": kind or self.kind,
+            "tokens": self.tokens,
         }
 
     @classmethod
@@ -71,12 +65,23 @@ class Received:
         if not isinstance(block, dict) or block.get("type") != TYPE:
             return None
         chat_id, file, name, media_type, kind = (str(block.get(key, "")) for key in names)
-        size = block.get("size")
+        size, tokens = block.get("size"), block.get("tokens", 0)
         inside = _CHAT.fullmatch(chat_id) and file == Path(file).name and file[:1].isdigit()
-        if not inside or name != safe_name(name) or not isinstance(size, int):
+        if (
+            not inside
+            or name != safe_name(name)
+            or not isinstance(size, int)
+            or not isinstance(tokens, int)
+        ):
             return None
         return cls(
-            chat_id=chat_id, file=file, name=name, media_type=media_type, size=size, kind=kind
+            chat_id=chat_id,
+            file=file,
+            name=name,
+            media_type=media_type,
+            size=size,
+            kind=kind,
+            tokens=tokens,
         )
 
 
@@ -122,7 +127,7 @@ class Sent:
     def described(self, data: bytes) -> Received:
         """What it turned out to be."""
         name = safe_name(self.name)
-        media_type, kind = _kind(data, media_type_of(self.media_type))
+        media_type, kind = contents.kind_of(data, media_type_of(self.media_type))
         return Received(
             chat_id=self.chat_id,
             file=f"{self.message_id}-{name}",
@@ -130,6 +135,7 @@ class Sent:
             media_type=media_type,
             size=len(data),
             kind=kind,
+            tokens=contents.tokens_of(data, kind),
         )
 
 
@@ -260,27 +266,3 @@ def _read(path: Path) -> bytes:
     fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(fd, "rb") as file:
         return file.read()
-
-
-def _kind(data: bytes, told: str) -> tuple[str, str]:
-    """Media type and kind by what is in the file: a name or a client may say anything."""
-    for mark, media_type in IMAGES:
-        if data.startswith(mark):
-            return media_type, "image" if len(data) <= IMAGE_BYTES_MAX else "other"
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "image/webp", "image" if len(data) <= IMAGE_BYTES_MAX else "other"
-    if data.startswith(b"%PDF-"):
-        return PDF, "document"
-    if told.startswith("image/") or told == PDF:  # and is none the provider could read
-        return told, "other"
-    return told, "text" if _is_text(data) else "other"
-
-
-def _is_text(data: bytes) -> bool:
-    if not data.strip() or len(data) > TEXT_BYTES_MAX:
-        return False
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return False
-    return not any(char < " " and char not in "\t\n\r\f\v\x1b" for char in text)

@@ -27,7 +27,7 @@ from bridge.proposals import Proposal
 from bridge.queue import Queue
 from bridge.shown import Room
 from bridge.store import Tx
-from bridge.telegram import compose
+from bridge.telegram import compose, file_questions
 from bridge.telegram.chosen import Chosen
 from bridge.telegram.compose import Part
 from bridge.telegram.gate import Incoming
@@ -303,6 +303,8 @@ class Answer:
     def _done(self, tx: Tx) -> bool:
         """The updates are handled; False when they were already."""
         ids = [i for item in self._batch for i in (item.update_id, *item.also)]
+        for item in self._batch:
+            file_questions.over(tx, item, now=self._now())
         return all_over(tx, ids, state="done", now=self._now())
 
     async def _write(self, fn: Callable[[Tx], None]) -> None:

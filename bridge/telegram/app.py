@@ -28,6 +28,7 @@ from bridge.telegram.chat_commands import ChatCommands
 from bridge.telegram.chosen import Chosen
 from bridge.telegram.commands import Commands, Family
 from bridge.telegram.errands import Errands
+from bridge.telegram.file_questions import FileQuestions
 from bridge.telegram.gate import Incoming
 from bridge.telegram.group_commands import GroupCommands
 from bridge.telegram.hearing import Hearing
@@ -86,6 +87,7 @@ class Bridge:
         schedules = ScheduleCommands(**about)
         self._welcome = Welcome(**about, chosen=self._chosen)
         people, groups = self._deciding(settings)
+        self._questions = FileQuestions(store=store, signer=self._signer, clock=clock)
         self._agent = Agent(
             queue=queue,
             model=model,
@@ -96,7 +98,7 @@ class Bridge:
             chosen=self._chosen,
             files_dir=settings.files_dir,
         )
-        families = (*self._families(settings, schedules, **about), people, groups)
+        families = (*self._families(settings, schedules, **about), people, groups, self._questions)
         self._commands = Commands(store=store, clock=clock, families=families)
         self._menu = Menu(store=store, api=self._api, clock=clock, commands=self._commands.names)
         self._admission = Admission(
@@ -117,6 +119,7 @@ class Bridge:
             chosen=self._chosen,
             commands=self._commands,
             attachments=self._attachments,
+            questions=self._questions,
             errands=self._errands,
             outbox=self._outbox,
             api=self._api,
@@ -174,6 +177,7 @@ class Bridge:
             clock=self._clock,
             files_dir=settings.files_dir,
             arrived=lambda messages: self._routing.arrived(messages),
+            asked=lambda message: self._routing.asks(message),
             end=partial(self._errands.run, self._commands.say),
             tell=partial(self._errands.run, self._commands.tell),
             hearing=hearing,
@@ -196,6 +200,7 @@ class Bridge:
         username = connecting.result()
         await self._store.read(self._admission.load)
         await self._store.read(self._chosen.load)
+        await self._store.read(self._questions.load)
         loops = [
             asyncio.create_task(loop)
             for loop in (self._outbox.run(), self._cards.run(), self._pulse())

@@ -64,7 +64,7 @@ class _NotFetched(KittError):
 
 
 class Attachments:
-    """Files on their way. `arrived` takes the messages of one request.
+    """Files on their way. `arrived` takes the messages of one request, `asked` files without words.
 
     `end` answers a message with one sentence; `tell` says one about a message that goes on.
     """
@@ -76,6 +76,7 @@ class Attachments:
         clock: Clock,
         files_dir: Path,
         arrived: Callable[[list[Incoming]], None],
+        asked: Callable[[Incoming], None],
         end: Tell,
         tell: Tell,
         hearing: Hearing,
@@ -84,6 +85,7 @@ class Attachments:
         self._clock = clock
         self._files_dir = files_dir
         self._arrived = arrived
+        self._asked = asked
         self._end = end
         self._tell = tell
         self._hearing = hearing
@@ -147,6 +149,7 @@ class Attachments:
             while len(outcomes) < len(group.items):  # more may come in the meantime
                 new = group.items[len(outcomes) :]
                 outcomes += await self._fetch_all(new)
+                await self._until_words(group)
             self._groups.remove(group)
             self._hand_on(group.items, outcomes)
         except Exception:  # the person must not be left without a word
@@ -160,6 +163,14 @@ class Attachments:
         while group.album:
             ends_at = min(group.last_at + ALBUM_PAUSE_S, group.first_at + ALBUM_MAX_S)
             left_s = ends_at - self._clock.monotonic()
+            if left_s <= 0:
+                return
+            await self._clock.sleep(left_s)
+
+    async def _until_words(self, group: _Group) -> None:
+        """What came without a word is asked about; the words may be on their way."""
+        while all(_is_mute(item) for item in group.items):
+            left_s = group.last_at + JOIN_WITHIN_S - self._clock.monotonic()
             if left_s <= 0:
                 return
             await self._clock.sleep(left_s)
@@ -246,8 +257,24 @@ class Attachments:
             size_mb = f"{item.attached.size / 1024**2:.0f}"
             name = received.safe_name(item.attached.name)
             (self._tell if goes_on else self._end)(item, outcome.key, name=name, size_mb=size_mb)
-        if here:
+        if here and all(_is_mute(item) for item in here):
+            self._asked(_as_one(here))
+        elif here:
             self._arrived(_joined(here))
+
+
+def _is_mute(item: Incoming) -> bool:
+    """A file, and nothing that says what it is for. A group is not asked."""
+    said = item.words.strip() or item.quote or item.is_sound
+    return not said and not item.in_group
+
+
+def _as_one(items: list[Incoming]) -> Incoming:
+    return replace(
+        items[0],
+        files=tuple(file for item in items for file in item.files),
+        also=tuple(i for item in items for i in (item.update_id, *item.also))[1:],
+    )
 
 
 def _joined(items: list[Incoming]) -> list[Incoming]:

@@ -40,6 +40,10 @@ VERBS = {
     "su": "resume",
     "sr": "remove: ask first",
     "sx": "remove",
+    # files without a word
+    "fs": "summarise",
+    "fk": "keep",
+    "fa": "ask about it",
     # proposals
     "ps": "save",
     "pd": "discard",

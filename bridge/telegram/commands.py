@@ -11,7 +11,7 @@ from bridge.clock import Clock, stamp
 from bridge.deliveries import owe
 from bridge.models import short
 from bridge.store import Store, Tx
-from bridge.telegram import compose
+from bridge.telegram import compose, file_questions
 from bridge.telegram.compose import Part
 from bridge.telegram.gate import Incoming, Press
 from bridge.telegram.inbox import all_over, over
@@ -120,9 +120,11 @@ class Commands:
             self._owe(tx, item, parts)
 
     def _over(self, tx: Tx, item: Incoming | Press, *, state: str = "done") -> bool:
-        also = item.also if isinstance(item, Incoming) else ()
-        ids = (item.update_id, *also)
-        return all_over(tx, ids, state=state, now=stamp(self._clock.now()))
+        now, ids = stamp(self._clock.now()), [item.update_id]
+        if isinstance(item, Incoming):
+            ids += item.also
+            file_questions.over(tx, item, now=now)
+        return all_over(tx, ids, state=state, now=now)
 
     def _owe(self, tx: Tx, to: Incoming | Press, parts: list[Part], *, what: str = "reply") -> None:
         if not parts:

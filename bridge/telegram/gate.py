@@ -46,6 +46,8 @@ class Incoming:
     edited: bool = False
     in_group: bool = False
     title: str = ""  # of the group
+    sent_at: int = 0  # unix seconds, by Telegram's clock
+    asked: tuple[int, ...] = ()  # updates of files that had waited for these words
 
     @property
     def reply_to(self) -> int | None:
@@ -127,6 +129,7 @@ def read(update: Update, me: Me = NOBODY) -> Incoming | Press | None:
         album=received.media_group_id or "",
         forwarded=received.forward_origin is not None,
         edited=update.message is None,
+        sent_at=int(received.date.timestamp()),
     )
 
 

@@ -24,6 +24,7 @@ from bridge.telegram.chat import Chat
 from bridge.telegram.chosen import Chosen
 from bridge.telegram.commands import Commands
 from bridge.telegram.errands import Errands
+from bridge.telegram.file_questions import FileQuestions
 from bridge.telegram.gate import Incoming, Press
 from bridge.telegram.outbox import Outbox
 from bridge.telegram.people_commands import OWNERS_ONLY as PEOPLE_COMMANDS
@@ -49,6 +50,7 @@ class Routing:
         chosen: Chosen,
         commands: Commands,
         attachments: Attachments,
+        questions: FileQuestions,
         errands: Errands,
         outbox: Outbox,
         api: Api,
@@ -62,6 +64,7 @@ class Routing:
         self._chosen = chosen
         self._commands = commands
         self._attachments = attachments
+        self._questions = questions
         self._errands = errands
         self._outbox = outbox
         self._api = api
@@ -105,6 +108,8 @@ class Routing:
             self._errands.run(self._commands.say, message, "not_your_job")
         elif command is not None and command[0] in ("stop", "new"):
             dropped = self._attachments.drop((message.chat_id, message.thread_id))
+            if command[0] == "new":
+                self._questions.forget(message.chat_id, message.thread_id)
             chat.interrupt(partial(self._interrupted, message, command[0], dropped))
         elif message.is_sound and not self._attachments.hears:
             owner = int(message.user_id) in self._admission.owners
@@ -112,9 +117,13 @@ class Routing:
             self._errands.run(self._commands.say, message, key)
         elif message.attached is not None and (command is None or command[0] == "bg"):
             self._attachments.take(message)
+        elif command is not None and command[0] == "schedule" and message.attached is not None:
+            self._errands.run(self._commands.say, message, "schedule_no_files")
         elif command is not None and command[0] == "schedule" and for_the_agent(command[1]):
             chat.receive(replace(message, text=command[1]))
         elif command is not None:
+            if command[0] == "bg" and command[1]:
+                message = self._questions.with_files(message)
             self._errands.run(self._command, message, *command)
         elif not message.text.strip():
             self._errands.run(self._commands.say, message, "not_this_kind")
@@ -124,15 +133,20 @@ class Routing:
                 self._commands.say, message, "too_long", chars=chars, chars_max=PROMPT_CHARS_MAX
             )
         elif not self._attachments.takes_words(message):
-            chat.receive(message)
+            chat.receive(self._questions.with_files(message))
 
     def arrived(self, messages: list[Incoming]) -> None:
         """A request with files, which are here now."""
         for message in messages:
             if message.command is not None:
                 self._errands.run(self._command, message, *message.command)
-        if others := [m for m in messages if m.command is None]:
+        if others := [self._questions.with_files(m) for m in messages if m.command is None]:
             self._chat(others[0]).receive(*others)
+
+    def asks(self, message: Incoming) -> None:
+        """Files without a word."""
+        self._questions.ask(message)
+        self._errands.run(self._questions.put, message)
 
     async def _interrupted(
         self, message: Incoming, command: str, dropped: Incoming | None, stopped: bool
@@ -144,6 +158,7 @@ class Routing:
             for update_id in (dropped.update_id, *dropped.also):
                 await self._commands.over(update_id)
         if command == "new":
+            await self._questions.forgotten(message.chat_id, message.thread_id)
             await self._commands.handle(message)
         elif stopped or dropped is not None:
             await self._commands.over(message.update_id)
@@ -184,6 +199,8 @@ class Routing:
             text, alert = "", False
         elif known[0] == ASK:
             text, alert = await self._example(press, known[1]), False
+        elif known[0] == "fs":
+            text, alert = await self._summarise(press, known[1]), False
         else:
             text, alert = await self._commands.press(press, *known), False
             if known[0] in VERBS_OF_OWNERS:
@@ -201,6 +218,15 @@ class Routing:
         if verb in OF_THE_ANSWER:
             return not self._is_of_another(press)
         return await self._rights.may_press(press, verb, number)
+
+    async def _summarise(self, press: Press, number: int) -> str:
+        """A press that is a message: what it leads to ends it."""
+        message = self._questions.summary(press, number)
+        if message is None:
+            await self._commands.over(press.update_id)
+            return say(press.language, "file_chosen")
+        self._chat(message).receive(message)
+        return ""
 
     async def drain(self, timeout_s: float) -> None:
         """Give every running answer some seconds."""

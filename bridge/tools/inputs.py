@@ -7,12 +7,12 @@ import asyncio
 from pathlib import Path
 from typing import Final
 
-from bridge import received
+from bridge import contents, received
 from bridge.agent.tool import ToolFailed
 from bridge.conversation import Block, Message
 from bridge.models import Job
 from bridge.received import Received
-from bridge.shown import Room
+from bridge.shown import ALL_TOKENS_MAX, Room
 from bridge.tools.workspace import Workspace
 
 FOLDER: Final = "input"
@@ -31,7 +31,7 @@ async def opening_of(
     if files:
         lines = await asyncio.to_thread(_put, files, workspace, files_dir)
         text = "\n".join([f"{text}\n\nFiles from the user, in your folder:", *lines])
-        room = Room(sees=sees)
+        room = Room(sees=sees, tokens_max=ALL_TOKENS_MAX)  # no tool could read them for it
         shown = [room.block(file) for file in files if file.kind in ("image", "document")]
         content = [block for block in shown if block["kind"] != "other"]
     return Message(role="user", content=[*content, {"type": "text", "text": text}], source=source)
@@ -62,6 +62,15 @@ def _put_one(file: Received, path: str, workspace: Workspace, files_dir: Path) -
         return " is no longer kept"
     try:
         workspace.write(path, data)
+        return _put_text(file, path, data, workspace)
     except ToolFailed as error:
         return f" is missing: {error}"
-    return ""
+
+
+def _put_text(file: Received, path: str, data: bytes, workspace: Workspace) -> str:
+    """The text of a file that is not plain UTF-8, beside it: a tool reads nothing else."""
+    text = contents.text_of(data, contents.JOB_CHARS_MAX) if file.kind == "text" else None
+    if text is None or text.encode() == data:
+        return ""
+    workspace.write(f"{path}.txt", text.encode())
+    return f", its text in {path}.txt"

@@ -155,7 +155,9 @@ async def test_a_bridge_killed_while_telegram_takes_a_message_marks_the_second_o
 async def test_a_bridge_killed_while_an_album_is_fetched_fetches_it_again(kitt: Stack) -> None:
     held = kitt.telegram.order(Fault(method="getFile", times=2, hold=True))
     for number in range(2):
-        kitt.telegram.send_photo(1, "a.png", PNG + bytes([number]), media_group_id="g")
+        kitt.telegram.send_photo(
+            1, "a.png", PNG + bytes([number]), media_group_id="g", caption="Look"
+        )
     await kitt.telegram.wait_for(lambda e: e.calls("getFile"), timeout_s=20)
 
     pid = await kitt.kill("kitt-bridge")

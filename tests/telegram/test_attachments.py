@@ -84,7 +84,6 @@ async def test_a_text_file_reaches_the_model_as_marked_text_that_cannot_pass_for
     [
         ("archive.zip", b"PK\x03\x04" + b"\0" * 50),
         ("large.png", PNG + b"x" * 3_900_000),
-        ("long.txt", b"word " * 20_001),
         ("odd.txt", b"\xff\xfe\x00"),
         ("no.pdf", b"This is no PDF"),
         ("picture.tiff", b"II*\0" + b"\0" * 30),
@@ -106,14 +105,34 @@ async def test_any_other_file_is_kept_and_the_model_is_told_of_it(
     assert path.read_bytes() == data
 
 
-async def test_a_file_without_a_word_is_shown_to_the_model(
+async def test_a_long_text_is_cut_and_says_so(
     bridge: House, chat: Person, telegram: TelegramEmulator
 ) -> None:
-    telegram.send_document(CHAT, "report.pdf", PDF)
+    telegram.send_document(CHAT, "long.txt", b"word " * 20_001, caption="Read it")
 
-    await chat.sees("this is what reached me")
+    await chat.sees("long.txt")
 
-    assert blocks(bridge)[-1] == {"type": "text", "text": "(no text)"}
+    assert blocks(bridge)[0]["text"].endswith("(cut: 100,000 of 100,005 characters)</kitt-file>")
+
+
+async def test_files_worth_more_than_a_budget_of_tokens_are_only_named(
+    bridge: House, chat: Person, telegram: TelegramEmulator
+) -> None:
+    pages = PDF + b"/Type /Page\n" * 31
+
+    telegram.send_document(CHAT, "book.pdf", pages, caption="Read it")
+
+    await chat.sees("1 unseen of: book.pdf")
+
+
+async def test_a_schedule_takes_no_file_and_says_so(
+    bridge: House, chat: Person, telegram: TelegramEmulator
+) -> None:
+    telegram.send_document(CHAT, "a.pdf", PDF, caption="/schedule every day at 7 read this")
+
+    await chat.sees("A schedule takes no files")
+    await bridge.settled()
+    assert bridge.asked() == []
 
 
 async def test_a_file_is_kept_for_its_owner_only_and_the_conversation_stays_small(
@@ -360,7 +379,7 @@ async def test_no_file_is_shown_that_came_while_the_model_was_away(
     bridge: House, chat: Person, telegram: TelegramEmulator, claude: ClaudeEmulator
 ) -> None:
     claude.order(ModelFault(times=2, status=529))
-    telegram.send_document(CHAT, "log.txt", b"word " * 9_000)
+    telegram.send_document(CHAT, "log.txt", b"word " * 9_000, caption="Read it")
     await chat.sees("not reachable")
 
     assert (await chat.ask("What is 17 * 23?")).text == "That is 391."
@@ -397,7 +416,9 @@ async def test_a_slow_download_splits_no_album_and_delays_nobody(
     other = Person(house, chat_id=8)
     held = telegram.order(Fault(method="getFile", hold=True))
     for number in range(3):
-        telegram.send_photo(CHAT, "a.png", PNG + bytes([number]), media_group_id="g")
+        telegram.send_photo(
+            CHAT, "a.png", PNG + bytes([number]), media_group_id="g", caption="Look"[number:]
+        )
     await telegram.wait_for(lambda e: e.calls("getFile"))
 
     started = time.monotonic()
@@ -436,7 +457,7 @@ async def test_members_that_keep_coming_are_waited_for_five_seconds_at_most(
 ) -> None:
     started = time.monotonic()
     while not bridge.asked() and time.monotonic() - started < 9:
-        telegram.send_photo(CHAT, "a.png", PNG, media_group_id="g")
+        telegram.send_photo(CHAT, "a.png", PNG, media_group_id="g", caption="Look")
         await asyncio.sleep(0.6)
 
     assert 4.5 < time.monotonic() - started < 7
@@ -548,13 +569,13 @@ async def test_words_of_a_forwarded_file_that_does_not_come_stay_someone_elses(
 # --- restarts -------------------------------------------------------------------------------------
 
 
-async def test_a_file_that_was_not_answered_is_fetched_again_after_a_restart(
+async def test_an_album_that_was_not_answered_is_fetched_again_with_its_late_caption(
     house: House, chat: Person, telegram: TelegramEmulator
 ) -> None:
     await house.start()
     held = telegram.order(Fault(method="getFile", hold=True))
-    for number in range(2):
-        telegram.send_photo(CHAT, "a.png", PNG + bytes([number]), media_group_id="g")
+    telegram.send_photo(CHAT, "a.png", PNG, media_group_id="g")
+    telegram.send_photo(CHAT, "a.png", PNG + b"1", media_group_id="g", caption="Which is larger?")
     await telegram.wait_for(lambda e: e.calls("getFile"))
     await house.stop()
     held.release()
@@ -565,6 +586,7 @@ async def test_a_file_that_was_not_answered_is_fetched_again_after_a_restart(
     await chat.sees("this is what reached me")
     await house.settled()
     assert len(house.asked()) == 1
+    assert blocks(house)[-1]["text"] == "Which is larger?"
     assert len(kept(house)) == 2
 
 
@@ -619,19 +641,19 @@ async def test_a_file_becomes_a_job_with_it_while_the_model_is_away(
 ) -> None:
     claude.order(ModelFault(times=2, status=529))
 
-    telegram.send_document(CHAT, "report.pdf", PDF)
+    telegram.send_document(CHAT, "report.pdf", PDF, caption="Read it")
 
     await chat.sees("The model is not reachable now")
     (job,) = bridge.jobs()
-    assert (job["title"], jobs_files(bridge)) == ("report.pdf", ["1-report.pdf"])
+    assert (job["title"], jobs_files(bridge)) == ("Read it", ["1-report.pdf"])
 
 
 async def test_a_job_may_read_an_earlier_file_that_its_instructions_name(
     bridge: House, chat: Person, telegram: TelegramEmulator
 ) -> None:
-    telegram.send_document(CHAT, "report.pdf", PDF)
+    telegram.send_document(CHAT, "report.pdf", PDF, caption="Read it")
     await chat.sees("this is what reached me")
-    telegram.send_document(CHAT, "other.pdf", PDF)
+    telegram.send_document(CHAT, "other.pdf", PDF, caption="And this")
     await chat.sees("this is what reached me", after=3)
 
     await chat.ask("Summarise report.pdf in the background")
@@ -644,7 +666,7 @@ async def test_bg_in_reply_to_a_file_gets_it(
     bridge: House, chat: Person, telegram: TelegramEmulator
 ) -> None:
     sent = telegram.send_document(CHAT, "report.pdf", PDF)
-    await chat.sees("this is what reached me")
+    await chat.sees("What do you want with it?")
 
     chat.say("/bg Summarise this", reply_to=sent["message_id"])
 

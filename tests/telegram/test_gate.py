@@ -57,6 +57,7 @@ def test_a_message_of_a_person_becomes_plain_data() -> None:
         language="nl",
         message_id=9,
         text="Hello",
+        sent_at=1,
     )
 
 
