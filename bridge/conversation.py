@@ -44,6 +44,14 @@ def job_conversation(job_id: int) -> str:
     return f"job:{job_id}"
 
 
+def whose(conversation: str) -> tuple[str | None, int | None]:
+    """The chat or the job a conversation belongs to, by its name; the other is None."""
+    kind, _, rest = conversation.partition(":")
+    if kind == "job" and rest.isdecimal():
+        return None, int(rest)
+    return (rest.rpartition(":")[0], None) if kind == "chat" else (None, None)
+
+
 def append(tx: Tx, conversation: str, message: Message, *, now: str) -> bool:
     """Append; False (and nothing stored) when this source is already there."""
     return bool(

@@ -52,7 +52,7 @@ RINGS: Final[dict[str, int]] = {
         ),
         1,
     ),
-    **dict.fromkeys(("proposals", "preferences", "demo_job"), 1),
+    **dict.fromkeys(("proposals", "preferences", "prices", "usage", "demo_job"), 1),
     **dict.fromkeys(("alert_box", "migrate", "store_errors", "database_file", "retention"), 1),
     **dict.fromkeys(("contents", "office", "transcribe"), 1),
     **dict.fromkeys(("agent", "tools"), 2),

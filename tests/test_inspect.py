@@ -17,9 +17,11 @@ from bridge import schedules
 from bridge.clock import Clock, stamp
 from bridge.line import Claimant
 from bridge.models import Job, JobStatus, NewJob
+from bridge.prices import Usage
 from bridge.queue import Queue
 from bridge.schedules import NewSchedule
 from bridge.store import Tx
+from bridge.usage import account
 
 PAGE: Final = Path(__file__).parent.parent / "docs" / "inspect.md"
 DATABASE: Final = "profile/memory/kitt.db"
@@ -116,6 +118,8 @@ class Office:
         clock.advance(754)
         await self._used(pelicans, 7, 96_450, 5_300)
         await queue.finish(pelicans, "There are 42.")
+        asked = Usage(input_tokens=200, output_tokens=12)
+        await self._account("chat:12345:0", "deepseek-chat", asked)
         prices = await self.claimed("Fetch the prices", max_attempts=2)
         await queue.progress(prices, 10, "opening the shop")
         await queue.fail(prices, "error: TimeoutError")
@@ -142,20 +146,14 @@ class Office:
         self.clock.advance(30)
 
     async def _used(self, job: Job, calls: int, tokens_in: int, tokens_out: int) -> None:
+        used = Usage(input_tokens=tokens_in // calls, output_tokens=tokens_out // calls)
         for _ in range(calls):
-            await self.queue.store.write(
-                lambda tx: tx.insert(
-                    "insert_usage",
-                    now=stamp(self.clock.now()),
-                    conversation=f"job:{job.id}",
-                    model="claude-sonnet-5-5",
-                    input_tokens=tokens_in // calls,
-                    output_tokens=tokens_out // calls,
-                    cache_read=0,
-                    cache_write=0,
-                    latency_ms=900,
-                )
-            )
+            await self._account(f"job:{job.id}", "claude-sonnet-5-5", used)
+
+    async def _account(self, conversation: str, model: str, used: Usage) -> None:
+        what: dict[str, Any] = {"conversation": conversation, "model": model, "usage": used}
+        now = self.clock.now()
+        await self.queue.store.write(lambda tx: account(tx, **what, now=now))
 
     async def _deliver(self) -> None:
         """Everything has arrived but the ends of two jobs; Telegram was away for one of them."""

@@ -19,11 +19,13 @@ from bridge.clock import stamp
 from bridge.conversation import Message, append, job_conversation
 from bridge.errors import StoreBusy
 from bridge.models import Job
+from bridge.prices import Usage
 from bridge.queue import Queue
 from bridge.received import Sent, keep
 from bridge.retention import EVERY_S, JOBS_SLICE, PAGES_KEPT, PAGES_SLICE, SLICE, Retention
 from bridge.schedules import NewSchedule
 from bridge.store import Store, Tx
+from bridge.usage import account
 
 DAY_S = 86_400.0
 TABLES = ("jobs", "job_events", "job_files", "cards", "messages", "tool_calls", "conversations")
@@ -227,8 +229,8 @@ async def test_handled_updates_and_sent_deliveries_and_old_usage_go(house: House
             values = {"chat_id": "7", "thread_id": 0, "kind": "notice", "payload": "{}"}
             delivery = tx.insert("insert_delivery", **values, dedupe_key=key, now=now)
             tx.run("delivery_over", id=delivery, status=status, error=None)
-        tokens = dict.fromkeys(("input_tokens", "output_tokens", "cache_read", "cache_write"), 1)
-        tx.run("insert_usage", now=now, conversation="c", model="m", latency_ms=1, **tokens)
+        then = house.clock.now() - timedelta(days=days)
+        account(tx, conversation="chat:7:0", model="m", usage=Usage(input_tokens=1), now=then)
 
     for days in (401, 399, 91, 89):
         await house.store.write(lambda tx, days=days: fill(tx, days))  # type: ignore[misc]

@@ -24,10 +24,11 @@ ASKED_ALL_THE_TIME = (
         "cancel_job",
         "job_by_source",
     ),
-    *("events_of", "files_of", "new_updates", "messages_of", "tokens_of", "tool_call"),
+    *("events_of", "files_of", "new_updates", "messages_of", "spent_in_conversation", "tool_call"),
     *("open_lanes", "next_delivery", "hold_lane", "release_lane", "count_owed", "open_cards"),
     *("job_of_message", "note_job_message", "last_event_at", "last_steps", "open_parents_of"),
     *("live_counts", "ended_counts", "live_page", "ended_page", "fold_card", "raise_job"),
+    *("spent_in_chat", "spent_on_jobs", "spent_by_model", "dearest_jobs"),
     *("schedules_due", "next_schedule_at", "drop_job", "next_chat", "surplus_end", "breaker"),
 )
 

@@ -15,13 +15,14 @@ from pathlib import Path
 from sqlite3 import Row
 from typing import Any, Final
 
-from bridge import failpoints, shown
+from bridge import failpoints, shown, usage
 from bridge.agent.model import Block, Listener, Model, Reply, Request, sees
 from bridge.agent.tool import Tool, ToolFailed, result_block
 from bridge.clock import Clock, stamp
 from bridge.conversation import Message, append, load
 from bridge.errors import ModelRefused, TurnLimitReached
 from bridge.models import clean_text
+from bridge.prices import Usage
 from bridge.store import Store, Tx
 
 log = logging.getLogger(__name__)
@@ -96,6 +97,7 @@ class Turn:
         self._files_dir = files_dir
         self._history: list[Message] = []
         self._unsaved: list[Message] = []
+        self._unaccounted: list[Usage] = []
         self._calls = 0
         self._told_to_wrap_up = False
         self._asked_for_text = False
@@ -136,7 +138,7 @@ class Turn:
         if late and not paused and not self._told_to_wrap_up:
             self._told_to_wrap_up = True
             self._say(_user(WRAP_UP))
-        reply, message = await self._reply()
+        message = await self._reply()
         failpoints.hit("after_llm")
         silent = message.stop_reason == "end_turn" and _text_of(message).strip() in ("", EMPTY)
         if silent and not self._asked_for_text:
@@ -144,24 +146,26 @@ class Turn:
             self._say(message)
             self._say(_user(NO_TEXT))
             return None
-        return await self._keep(message, reply)
+        return await self._keep(message)
 
-    async def _reply(self) -> tuple[Reply, Message]:
-        """A reply, as it came and as it is stored.
+    async def _reply(self) -> Message:
+        """A reply as it is stored; what it has used is accounted for with it.
 
         A file that the provider refuses must not end the conversation: without what is in its files
         a refused request is made once more, and the reply to that begins with a mark.
         """
+        before: list[Block] = []
         try:
             reply = await self._model.stream(await self._request(), self._listener)
-            return reply, _to_message(reply)
         except ModelRefused as error:
             if not error.for_content or not shown.shows_files(self._history):
                 raise
             log.warning("%s Once more without what is in the files", error)
-        reply = await self._model.stream(await self._request(named=True), self._listener)
+            before = [shown.REFUSED]
+            reply = await self._model.stream(await self._request(named=True), self._listener)
+        self._unaccounted.append(reply.usage)
         message = _to_message(reply)
-        return reply, replace(message, content=[shown.REFUSED, *message.content])
+        return replace(message, content=[*before, *message.content]) if before else message
 
     async def _request(self, *, named: bool = False) -> Request:
         return Request(
@@ -182,7 +186,7 @@ class Turn:
         how = {"sees": sees(self._model_name), "named": named}
         return await asyncio.to_thread(shown.resolved, messages, self._files_dir, **how)
 
-    async def _keep(self, message: Message, reply: Reply) -> Outcome | None:
+    async def _keep(self, message: Message) -> Outcome | None:
         """Commit a reply with everything that only changes the database."""
         uses = _tool_uses(message)
         in_step = bool(uses) and all(self._commits(use) for use in uses)
@@ -191,7 +195,7 @@ class Turn:
         def step(tx: Tx) -> tuple[Message | None, Outcome | None]:
             self._guard(tx)
             self._save(tx, [*self._unsaved, message])
-            self._account(tx, reply)
+            self._account(tx)
             results, failed = self._commit_tools(tx, uses) if in_step else (None, False)
             if results is not None:
                 self._save(tx, [results])
@@ -208,7 +212,7 @@ class Turn:
 
         results, outcome = await self._store.write(step, durable=self._durable(message))
         failpoints.hit("after_step")
-        self._unsaved = []
+        self._unsaved, self._unaccounted = [], []
         self._history.append(message)
         if results is not None:
             self._history.append(results)
@@ -326,18 +330,10 @@ class Turn:
         for message in messages:
             append(tx, self._conversation, message, now=stamp(self._clock.now()))
 
-    def _account(self, tx: Tx, reply: Reply) -> None:
-        tx.run(
-            "insert_usage",
-            now=stamp(self._clock.now()),
-            conversation=self._conversation,
-            model=self._model_name,
-            input_tokens=reply.usage.input_tokens,
-            output_tokens=reply.usage.output_tokens,
-            cache_read=reply.usage.cache_read,
-            cache_write=reply.usage.cache_write,
-            latency_ms=reply.usage.latency_ms,
-        )
+    def _account(self, tx: Tx) -> None:
+        spent = {"conversation": self._conversation, "model": self._model_name}
+        for used in self._unaccounted:
+            usage.account(tx, **spent, usage=used, now=self._clock.now())
 
     def _answer(self, last: Message | None = None) -> str:
         """The text of the last reply, with the parts before it that were cut at the limit."""

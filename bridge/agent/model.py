@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 from bridge.errors import ModelRefused, ModelUnavailable
+from bridge.prices import Usage
 
 if TYPE_CHECKING:
     from anthropic import AsyncAnthropic
@@ -38,17 +39,6 @@ class Request:
     max_tokens: int
     server_tools: tuple[str, ...] = ()
     tools_allowed: bool = True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
-    """Tokens of one request."""
-
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cache_read: int = 0
-    cache_write: int = 0
-    latency_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,17 +121,11 @@ class AnthropicModel:
             ) from error
         if message is None or message.stop_reason is None:
             raise ModelUnavailable("The model provider broke off in the middle of a reply.")
-        usage = message.usage
+        latency_ms = round((time.perf_counter() - started) * 1000)
         return Reply(
             content=[block.to_dict() for block in message.content],
             stop_reason=str(message.stop_reason),
-            usage=Usage(
-                input_tokens=usage.input_tokens,
-                output_tokens=usage.output_tokens,
-                cache_read=usage.cache_read_input_tokens or 0,
-                cache_write=usage.cache_creation_input_tokens or 0,
-                latency_ms=round((time.perf_counter() - started) * 1000),
-            ),
+            usage=_usage(message.usage, latency_ms),
             refusal=str(getattr(message.stop_details, "explanation", "") or "")
             if message.stop_reason == "refusal"
             else "",
@@ -207,6 +191,21 @@ def _parameters(request: Request) -> dict[str, Any]:
         if not request.tools_allowed:
             parameters["tool_choice"] = {"type": "none"}
     return parameters
+
+
+def _usage(told: Any, latency_ms: int) -> Usage:
+    """What the provider has counted; other than Anthropic's may leave out what they do not have."""
+    one_hour = getattr(told.cache_creation, "ephemeral_1h_input_tokens", None)
+    searches = getattr(told.server_tool_use, "web_search_requests", None)
+    return Usage(
+        input_tokens=told.input_tokens,
+        output_tokens=told.output_tokens,
+        cache_read=told.cache_read_input_tokens or 0,
+        cache_write=told.cache_creation_input_tokens or 0,
+        cache_write_1h=one_hour or 0,
+        web_searches=searches or 0,
+        latency_ms=latency_ms,
+    )
 
 
 def _status_error(error: Any) -> ModelUnavailable | ModelRefused:

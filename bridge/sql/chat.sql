@@ -94,18 +94,6 @@ INSERT INTO tool_calls (id, conversation, name, state, result)
 VALUES (:id, :conversation, :name, 'done', :result)
 ON CONFLICT (conversation, id) DO UPDATE SET state = 'done', result = excluded.result
 
--- name: insert_usage
--- One row per request that was answered.
-INSERT INTO usage (at, conversation, model, input_tokens, output_tokens, cache_read, cache_write,
-                   latency_ms)
-VALUES (:now, :conversation, :model, :input_tokens, :output_tokens, :cache_read, :cache_write,
-        :latency_ms)
-
--- name: tokens_of
--- Everything a conversation has used.
-SELECT coalesce(sum(input_tokens + cache_read + cache_write + output_tokens), 0)
-  FROM usage WHERE conversation = :conversation
-
 -- name: user
 -- Who this is to us.
 SELECT * FROM users WHERE user_id = :user_id

@@ -14,7 +14,7 @@ from bridge.agent.model import WEB_TOOLS, AnthropicModel, Request, server_tools
 from bridge.agent.tool import Tool
 from bridge.emulator.claude import KEY, ClaudeEmulator
 from bridge.emulator.claude_faults import Fault
-from bridge.emulator.script import Reply, Script, Text, Thinking, ToolUse
+from bridge.emulator.script import Reply, Script, Text, Thinking, ToolUse, searched
 from bridge.errors import ModelRefused, ModelUnavailable
 
 ANSWER = "Pelicans hold more in their beaks than their bellies can."
@@ -95,6 +95,26 @@ async def test_second_request_reads_the_system_prompt_from_the_cache(
     assert first.usage.cache_write > 0
     assert first.usage.cache_read == 0
     assert second.usage.cache_read == first.usage.cache_write
+
+
+async def test_usage_tells_what_the_cache_keeps_for_an_hour(model: AnthropicModel) -> None:
+    talk = [*ASK.messages, {"role": "assistant", "content": "Long. " * 3_000}, ASK.messages[0]]
+    long = replace(ASK, system="You know birds. " * 400, messages=talk)
+
+    usage = (await model.stream(long)).usage
+
+    assert 0 < usage.cache_write_1h < usage.cache_write
+
+
+async def test_usage_counts_the_searches_of_the_provider(
+    claude: ClaudeEmulator, model: AnthropicModel
+) -> None:
+    found = searched("pelicans", [("https://example.com", "Pelicans")])
+    claude.script.when("pelicans", Reply([*found, Text(ANSWER)]))
+
+    reply = await model.stream(replace(ASK, server_tools=WEB_TOOLS))
+
+    assert reply.usage.web_searches == 1
 
 
 async def test_listener_hears_the_text_as_it_is_written(model: AnthropicModel) -> None:
