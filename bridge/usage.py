@@ -4,13 +4,14 @@ Money is whole millionths of a dollar. A sum knows how many of its tokens had no
 that nobody is told a part as if it were all. `since` is a UTC stamp; "" is since ever.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from sqlite3 import Row
 
 from bridge.clock import stamp
-from bridge.conversation import whose
+from bridge.conversation import job_conversation, whose
 from bridge.models import short
+from bridge.preferences import preferences_of
 from bridge.prices import Usage, cost_of
 from bridge.store import Tx
 
@@ -60,6 +61,13 @@ def account(tx: Tx, *, conversation: str, model: str, usage: Usage, now: datetim
 def of_conversation(tx: Tx, conversation: str) -> Spent:
     """Everything one conversation or one job has used."""
     return _spent(tx.one("spent_in_conversation", conversation=conversation))
+
+
+def on_card(tx: Tx, job_id: int, chat_id: str) -> Spent:
+    """What the card of a job tells: no money in a chat that chose to see none."""
+    spent = of_conversation(tx, job_conversation(job_id))
+    hidden = spent.cost_micro and preferences_of(tx, chat_id).costs == "off"
+    return replace(spent, cost_micro=0) if hidden else spent
 
 
 def of_chat(tx: Tx, chat_id: str, since: str = "") -> Spent:

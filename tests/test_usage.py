@@ -11,6 +11,7 @@ from fakes import START, FakeClock, a_job, shell
 from bridge import usage
 from bridge.clock import stamp
 from bridge.migrate import migrate, migrations
+from bridge.preferences import choose
 from bridge.prices import Usage
 from bridge.queue import Queue
 from bridge.statements import statements
@@ -78,6 +79,18 @@ async def test_sum_of_a_conversation_says_how_much_of_it_has_no_price(store: Sto
 
     assert spent == Spent(tokens=1_300, cost_micro=2_000, unpriced_tokens=300)
     assert spent.whole_micro is None
+
+
+async def test_card_tells_no_money_in_a_chat_that_wants_to_see_none(store: Store) -> None:
+    await spend(store, "job:1", 1_000)
+    await store.write(lambda tx: choose(tx, "7", "costs", "off"))
+
+    hidden, shown = await store.read(
+        lambda tx: (usage.on_card(tx, 1, "7"), usage.on_card(tx, 1, "8"))
+    )
+
+    assert hidden == Spent(tokens=1_000)
+    assert shown == Spent(tokens=1_000, cost_micro=2_000)
 
 
 async def test_nothing_used_costs_nothing(store: Store) -> None:

@@ -41,7 +41,3 @@ SELECT used.*, jobs.title, jobs.prompt
          ORDER BY sum(cost_micro) DESC, job_id DESC LIMIT :limit) AS used
   LEFT JOIN jobs ON jobs.id = used.job_id
  ORDER BY used.cost_micro DESC, used.job_id DESC
-
--- name: tokens_of
--- How many tokens a conversation has used.
-SELECT coalesce(sum(tokens), 0) FROM usage WHERE conversation = :conversation

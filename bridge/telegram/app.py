@@ -149,7 +149,13 @@ class Bridge:
         pages = JobPages(**about, username=lambda: self._api.me.username)
         return (
             RichCommands(),
-            ChatCommands(model_name=settings.model, welcome=self._welcome, job=pages.shown),
+            ChatCommands(
+                clock=self._clock,
+                chosen=self._chosen,
+                model_name=settings.model,
+                welcome=self._welcome,
+                job=pages.shown,
+            ),
             self._welcome,
             JobCommands(**about, pages=pages),
             JobFiles(queue=about["queue"]),

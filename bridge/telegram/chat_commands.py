@@ -1,4 +1,4 @@
-"""`/start`, `/help`, `/new`, `/status`."""
+"""`/start`, `/help`, `/new`, `/status`, `/cost`."""
 
 import re
 from collections.abc import Callable
@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from bridge import conversation
+from bridge.clock import Clock
 from bridge.models import JobStatus
 from bridge.store import Tx
 from bridge.telegram import compose
+from bridge.telegram.chosen import Chosen
 from bridge.telegram.compose import Part
+from bridge.telegram.cost_words import cost_report
 from bridge.telegram.gate import Incoming, Press
 from bridge.telegram.job_list import counts_of
 from bridge.telegram.texts import say
@@ -22,11 +25,13 @@ JOB_LINK: Final = re.compile(r"job_([0-9]{1,18})", re.ASCII)  # `t.me/<bot>?star
 class ChatCommands:
     """Carries out what concerns the conversation itself."""
 
+    clock: Clock
     model_name: str
     welcome: Welcome
     job: Callable[[Tx, Incoming, int], list[Part]]  # shows one, for a link to it
-    names = ("start", "help", "new", "status")
-    read_only = ("help", "status")
+    chosen: Chosen
+    names = ("start", "help", "new", "status", "cost")
+    read_only = ("help", "status", "cost")
     verbs = ()
 
     def command(self, tx: Tx, message: Incoming, name: str, argument: str) -> list[Part]:
@@ -36,6 +41,7 @@ class ChatCommands:
             "help": lambda _tx, m, _a: [compose.plain_part(say(m.language, "help"))],
             "new": self._new,
             "status": self._status,
+            "cost": self._cost,
         }
         return actions[name](tx, message, argument)
 
@@ -64,3 +70,8 @@ class ChatCommands:
             model=self.model_name,
         )
         return [compose.plain_part(text)]
+
+    def _cost(self, tx: Tx, message: Incoming, _argument: str) -> list[Part]:
+        zone = self.chosen.zone(message)
+        now = self.clock.now()
+        return [compose.plain_part(cost_report(tx, message.chat_id, message.language, now, zone))]

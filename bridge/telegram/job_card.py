@@ -11,9 +11,11 @@ from bridge.models import Job, JobStatus, short
 from bridge.telegram import job_buttons
 from bridge.telegram.buttons import Signer
 from bridge.telegram.compose import Part
+from bridge.telegram.cost_words import CENT_MICRO, money
 from bridge.telegram.job_view import JobView
 from bridge.telegram.marked import FOLDED_QUOTE, Marked
 from bridge.telegram.texts import say
+from bridge.usage import Spent
 
 SILENT_S: Final = 90.0  # nothing heard for so long is said
 ETA_PERCENT_MIN: Final = 15.0  # before that, and in the first seconds, it would be a guess
@@ -43,7 +45,7 @@ def card(view: JobView, *, language: str) -> Marked:
     if job.acknowledgement:
         made.line(job.acknowledgement).line("")
     if job.status.final:
-        for line in _final_lines(job, language):
+        for line in _final_lines(view, language):
             made.line(line)
         return made
     made.line(f"🛠 #{job.id} · {job.name}")
@@ -58,15 +60,18 @@ def card(view: JobView, *, language: str) -> Marked:
     return made
 
 
-def _final_lines(job: Job, language: str) -> list[str]:
+def _final_lines(view: JobView, language: str) -> list[str]:
     """One line for what went well; two when its first must say more than a sign does."""
+    job, costs = view.job, cost_facts(view.spent, language)
     took = clock_text(duration_s(job)) if job.started_at else ""
     if job.status is JobStatus.DONE:
-        return [" · ".join(filter(None, (f"✅ #{job.id}", job.name, took)))]
+        return [" · ".join(filter(None, (f"✅ #{job.id}", job.name, took, *costs)))]
     if job.status is JobStatus.FAILED:
-        return [f"❌ #{job.id} · {job.name}", " · ".join([say(language, "card_failed"), took])]
-    end = say(language, "card_cancelled_after", time=took) if took else ""
-    return [f"⏹ #{job.id} · {job.name}", end or say(language, "card_cancelled")]
+        facts = filter(None, (say(language, "card_failed"), took, *costs))
+        return [f"❌ #{job.id} · {job.name}", " · ".join(facts)]
+    key = "card_cancelled_after" if took else "card_cancelled"
+    end = " · ".join([say(language, key, time=took), *costs])
+    return [f"⏹ #{job.id} · {job.name}", end]
 
 
 def _waits(view: JobView, language: str) -> str:
@@ -92,8 +97,7 @@ def _running_lines(view: JobView, language: str) -> list[str]:
     facts = [f"⏱ {clock_text(elapsed_s)}"]
     if (left_s := remaining_s(elapsed_s, job.progress)) is not None:
         facts.append(say(language, "card_left", time=clock_text(left_s)))
-    if view.tokens >= 1_000:
-        facts.append(say(language, "card_tokens", tokens=round(view.tokens / 1_000)))
+    facts += used_facts(view.spent, language)
     lines.append(" · ".join(facts))
     if view.silent_s >= SILENT_S:
         lines.append(say(language, "card_silent", time=clock_text(view.silent_s // 30 * 30)))
@@ -103,6 +107,19 @@ def _running_lines(view: JobView, language: str) -> list[str]:
     elif job.rescues:
         lines.append(say(language, "card_rescued"))
     return lines
+
+
+def used_facts(spent: Spent, language: str) -> list[str]:
+    """Tokens, when they are worth telling, and what they cost."""
+    tokens = spent.tokens
+    many = [say(language, "card_tokens", tokens=round(tokens / 1_000))] if tokens >= 1_000 else []
+    return many + cost_facts(spent, language)
+
+
+def cost_facts(spent: Spent, language: str) -> list[str]:
+    """What it has cost, when all of it is known and it is a cent at least."""
+    cost_micro = spent.whole_micro
+    return [] if cost_micro is None or cost_micro < CENT_MICRO else [money(cost_micro, language)]
 
 
 def numbered(step: str) -> tuple[str, str]:

@@ -7,7 +7,14 @@ from bridge.models import Job, JobStatus, short
 from bridge.telegram import job_buttons
 from bridge.telegram.buttons import Signer
 from bridge.telegram.compose import Part
-from bridge.telegram.job_card import bar, clock_text, duration_s, numbers, remaining_s
+from bridge.telegram.job_card import (
+    bar,
+    clock_text,
+    duration_s,
+    numbers,
+    remaining_s,
+    used_facts,
+)
 from bridge.telegram.job_list import SIGNS
 from bridge.telegram.job_view import JobView
 from bridge.telegram.marked import FOLDED_QUOTE, QUOTE, Marked
@@ -80,9 +87,7 @@ def _times(made: Marked, job: Job, language: str) -> None:
 
 def _facts(view: JobView, language: str) -> str:
     job = view.job
-    facts = []
-    if view.tokens >= 1_000:
-        facts.append(say(language, "card_tokens", tokens=round(view.tokens / 1_000)))
+    facts = used_facts(view.spent, language)
     if job.attempt > 1:
         facts.append(say(language, "job_attempt", attempt=job.attempt))
     if job.worker_id:

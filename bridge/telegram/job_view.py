@@ -4,10 +4,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
+from bridge import usage
 from bridge.clock import moment
-from bridge.conversation import job_conversation
 from bridge.models import Job, JobStatus
 from bridge.store import Tx
+from bridge.usage import Spent
 
 CARD_STEPS: Final = 3
 PARENTS_NAMED: Final = 6
@@ -28,7 +29,7 @@ class JobView:
     job: Job
     now: datetime
     before: int = 0  # jobs that go before it
-    tokens: int = 0
+    spent: Spent = field(default_factory=Spent)
     waits_for: tuple[int, ...] = ()  # jobs it is blocked by
     heard_at: str = ""  # when something was last heard of it, while it runs
     steps: tuple[Step, ...] = field(default=())  # the last ones, oldest first
@@ -59,7 +60,7 @@ def look(tx: Tx, job: Job, now: datetime, *, unfolded: bool = False, steps: int 
         job=job,
         now=now,
         before=int(tx.value("jobs_before", id=job.id) or 0) if pending else 0,
-        tokens=int(tx.value("tokens_of", conversation=job_conversation(job.id))),
+        spent=usage.on_card(tx, job.id, job.chat_id),
         waits_for=tuple(row["after_id"] for row in parents),
         heard_at=heard_at or "",
         steps=tuple(Step(at=row["at"], text=row["step"]) for row in reversed(rows)),

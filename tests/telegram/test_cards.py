@@ -16,6 +16,7 @@ from bridge.emulator.telegram import TelegramEmulator
 from bridge.emulator.telegram_faults import Fault
 from bridge.emulator.telegram_state import ChatMessage
 from bridge.models import Job
+from bridge.prices import Usage
 from bridge.queue import Queue
 from bridge.store import Store
 from bridge.telegram.api import Api
@@ -24,6 +25,7 @@ from bridge.telegram.buttons import Signer
 from bridge.telegram.cards import CLOCK_EDIT_S, FAST_EDIT_S, SLOW_EDIT_S, Cards
 from bridge.telegram.compose import plain_part
 from bridge.telegram.outbox import Outbox
+from bridge.usage import account
 
 CHAT = 7
 
@@ -209,6 +211,20 @@ async def test_the_end_is_shown_at_once_and_without_buttons(board: Board, end: s
     assert board.card().buttons == []
     assert board.final() == [1]
     assert await board.refresh() is None
+
+
+async def test_a_card_that_is_sent_late_tells_the_cost_too(board: Board) -> None:
+    job = await claimed(board.queue)
+    used = Usage(input_tokens=55_000)
+    what: dict[str, Any] = {"conversation": f"job:{job.id}", "model": "claude-sonnet-5-5"}
+    now = board.clock.now()
+    await board.store.write(lambda tx: account(tx, **what, usage=used, now=now))
+    await board.queue.finish(job, "Three.")
+
+    await board.sent()
+
+    assert board.card().text.endswith("✅ #1 · Count the pelicans · 0:00 · $ 0.11")
+    assert board.edits() == 0
 
 
 async def test_a_job_cancelled_by_hand_is_shown_too(board: Board) -> None:

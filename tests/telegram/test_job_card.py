@@ -11,6 +11,7 @@ from bridge.models import Job, JobStatus
 from bridge.telegram import job_buttons, job_card
 from bridge.telegram.buttons import Signer
 from bridge.telegram.job_view import JobView, Step
+from bridge.usage import Spent
 
 SIGNER = Signer("123456789:" + "A" * 35)
 NOW = datetime(2026, 11, 22, 7, 30, tzinfo=UTC)
@@ -23,7 +24,7 @@ JOB = Job(
     acknowledgement="I count them.",
     request_message_id=5,
 )
-SEEN = {"before", "tokens", "waits_for", "steps", "unfolded"}
+SEEN = {"before", "spent", "waits_for", "steps", "unfolded"}
 
 
 def view(*, elapsed_s: float = 0, silent_s: float = 0, **changes: Any) -> JobView:
@@ -125,7 +126,36 @@ def test_a_card_tells_that_it_is_another_attempt() -> None:
 
 
 def test_a_card_tells_how_many_tokens_were_used() -> None:
-    assert "31k tokens" in card(status=JobStatus.RUNNING, tokens=31_400)
+    assert "31k tokens" in card(status=JobStatus.RUNNING, spent=Spent(tokens=31_400))
+
+
+@pytest.mark.parametrize(("language", "line"), [("en", "$ 0.07"), ("nl", "$ 0,07")])
+def test_a_card_tells_the_cost_beside_the_tokens(language: str, line: str) -> None:
+    spent = Spent(tokens=31_400, cost_micro=70_000)
+
+    assert running(language, elapsed_s=108, spent=spent)[-1] == f"⏱ 1:48 · 31k tokens · {line}"
+
+
+@pytest.mark.parametrize(
+    "spent",
+    [
+        Spent(tokens=31_400, cost_micro=9_999),
+        Spent(tokens=31_400, cost_micro=70_000, unpriced_tokens=1),
+        Spent(tokens=31_400, unpriced_tokens=31_400),
+    ],
+)
+@pytest.mark.parametrize("status", [JobStatus.RUNNING, JobStatus.DONE, JobStatus.FAILED])
+def test_a_card_tells_no_cost_below_a_cent_or_of_which_a_part_is_unknown(
+    status: JobStatus, spent: Spent
+) -> None:
+    assert "$" not in card(status=status, spent=spent)
+
+
+@pytest.mark.parametrize("status", [JobStatus.DONE, JobStatus.FAILED, JobStatus.CANCELLED])
+def test_the_last_face_of_a_card_tells_what_it_cost(status: JobStatus) -> None:
+    spent = Spent(tokens=90_000, cost_micro=112_000)
+
+    assert card("nl", status=status, spent=spent).endswith(" · $ 0,11")
 
 
 @pytest.mark.parametrize(
