@@ -64,7 +64,11 @@ class House:
         folder.mkdir()
         (folder / "a.md").write_text("42")
         ended = await self.queue.finish(job, "There are 42.")
-        shell(self.store.path, "INSERT INTO cards VALUES (:id, 5, '', 1)", id=job.id)
+        shell(
+            self.store.path,
+            "INSERT INTO cards (job_id, message_id, final) VALUES (:id, 5, 1)",
+            id=job.id,
+        )
         sent = "UPDATE deliveries SET status = 'sent' WHERE dedupe_key GLOB :keys"
         shell(self.store.path, sent, keys=f"job:{job.id}:*")
         return ended
