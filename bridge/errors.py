@@ -107,5 +107,9 @@ class ModelRefused(KittError):
         self.for_content = for_content
 
 
+class TurnLeft(KittError):
+    """The turn was ended from outside and may write nothing more."""
+
+
 class TurnLimitReached(KittError):
     """A turn used up its budget of model calls or time."""

@@ -16,7 +16,8 @@ from sqlite3 import Row
 from typing import Any, Final
 
 from bridge import failpoints, shown, usage
-from bridge.agent.model import Block, Listener, Model, Reply, Request, sees
+from bridge.agent.model import Block, Listener, Model, Request, sees
+from bridge.agent.replies import EMPTY, text_of, to_message, tool_uses, user_message
 from bridge.agent.tool import Tool, ToolFailed, result_block
 from bridge.clock import Clock, stamp
 from bridge.conversation import Message, append, load
@@ -26,7 +27,6 @@ from bridge.prices import Usage
 from bridge.store import Store, Tx
 
 log = logging.getLogger(__name__)
-EMPTY: Final = "…"  # stands for a reply without content, which the API would not take back
 CUT: Final = "Your reply was cut off at the length limit. Continue exactly where you stopped."
 NO_TEXT: Final = "Give the answer to the user now."
 WRAP_UP: Final = "You have used most of your steps. Wrap up and give the result now."
@@ -59,6 +59,8 @@ class Turn:
     `durable` says whether a reply's commit waits for the disk; what a replay makes again need not.
     `schemas` are the tools as the model has seen them so far, where that must not change.
     `files_dir` is where the files lie that stored messages refer to.
+    `heard` is shown the history before each model call and gives what was said in the meantime,
+    which is stored with the reply that has seen it.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class Turn:
         durable: Callable[[Message], bool] = lambda _message: True,
         listener: Listener | None = None,
         files_dir: Path | None = None,
+        heard: Callable[[Sequence[Message]], Sequence[Message]] = lambda _history: (),
     ) -> None:
         self._store = store
         self._clock = clock
@@ -95,6 +98,8 @@ class Turn:
         self._durable = durable
         self._listener = listener
         self._files_dir = files_dir
+        self._heard = heard
+        self._opened_by: str | None = None
         self._history: list[Message] = []
         self._unsaved: list[Message] = []
         self._unaccounted: list[Usage] = []
@@ -108,6 +113,7 @@ class Turn:
         known = {message.source for message in self._history}
         if self._history and self._history[-1].stop_reason == "tool_use":
             await self._run_tools(self._history[-1])  # nothing may stand before their results
+        self._opened_by = openings[0].source if openings else None
         for opening in openings:
             if opening.source not in known:
                 self._say(opening)
@@ -116,15 +122,33 @@ class Turn:
             if last.role == "assistant" and last.stop_reason == "tool_use":
                 await self._run_tools(last)
             elif last.role == "assistant" and last.stop_reason == "max_tokens":
-                self._say(_user(CUT))
+                self._say(user_message(CUT))
             elif last.role == "assistant" and last.stop_reason == "end_turn":
                 return await self._again(Outcome(kind="answer", text=self._answer()))
             elif last.role == "assistant" and last.stop_reason == "refusal":
-                return await self._again(Outcome(kind="refused", text=_text_of(last)))
+                return await self._again(Outcome(kind="refused", text=text_of(last)))
             else:
+                self._listen(last)
                 outcome = await self._ask()
                 if outcome is not None:
                     return outcome
+
+    @property
+    def told(self) -> list[str]:
+        """The sources of everything said since the turn was opened, also before a crash."""
+        sources = [message.source for message in self._history]
+        if self._opened_by not in sources:
+            return []
+        return [source for source in sources[sources.index(self._opened_by) :] if source]
+
+    def _listen(self, last: Message) -> None:
+        """Take in what was said meanwhile, where something new may be said at all."""
+        if last.role == "assistant" or text_of(last) == CUT:
+            return  # a reply goes on that must not be torn apart
+        known = {message.source for message in self._history}
+        for message in self._heard(self._history):
+            if message.source not in known:
+                self._say(message)
 
     async def _ask(self) -> Outcome | None:
         """One model call and the commit of its reply."""
@@ -137,14 +161,14 @@ class Turn:
         paused = self._history[-1].role == "assistant"  # goes back as it was, nothing after it
         if late and not paused and not self._told_to_wrap_up:
             self._told_to_wrap_up = True
-            self._say(_user(WRAP_UP))
+            self._say(user_message(WRAP_UP))
         message = await self._reply()
         failpoints.hit("after_llm")
-        silent = message.stop_reason == "end_turn" and _text_of(message).strip() in ("", EMPTY)
+        silent = message.stop_reason == "end_turn" and text_of(message).strip() in ("", EMPTY)
         if silent and not self._asked_for_text:
             self._asked_for_text = True
             self._say(message)
-            self._say(_user(NO_TEXT))
+            self._say(user_message(NO_TEXT))
             return None
         return await self._keep(message)
 
@@ -164,7 +188,7 @@ class Turn:
             before = [shown.REFUSED]
             reply = await self._model.stream(await self._request(named=True), self._listener)
         self._unaccounted.append(reply.usage)
-        message = _to_message(reply)
+        message = to_message(reply)
         return replace(message, content=[*before, *message.content]) if before else message
 
     async def _request(self, *, named: bool = False) -> Request:
@@ -188,7 +212,7 @@ class Turn:
 
     async def _keep(self, message: Message) -> Outcome | None:
         """Commit a reply with everything that only changes the database."""
-        uses = _tool_uses(message)
+        uses = tool_uses(message)
         in_step = bool(uses) and all(self._commits(use) for use in uses)
         terminal = in_step and all(self._tools[use["name"]].terminal for use in uses)
 
@@ -205,7 +229,7 @@ class Turn:
             elif message.stop_reason == "end_turn":
                 outcome = Outcome(kind="answer", text=self._answer(message))
             elif message.stop_reason == "refusal":
-                outcome = Outcome(kind="refused", text=_text_of(message))
+                outcome = Outcome(kind="refused", text=text_of(message))
             if outcome is not None:
                 self._on_end(tx, outcome)
             return results, outcome
@@ -248,7 +272,7 @@ class Turn:
 
     async def _run_tools(self, last: Message) -> None:
         """Run the tools of the last stored message and store their results as one message."""
-        blocks = [await self._run_tool(use) for use in _tool_uses(last)]
+        blocks = [await self._run_tool(use) for use in tool_uses(last)]
         results = Message(role="user", content=blocks)
 
         def keep(tx: Tx) -> None:
@@ -341,47 +365,8 @@ class Turn:
         parts: list[str] = []
         for message in reversed(messages):
             if message.role == "assistant" and (not parts or message.stop_reason == "max_tokens"):
-                text = _text_of(message)
+                text = text_of(message)
                 parts.append("" if text == EMPTY and parts else text)
-            elif message.role == "assistant" or _text_of(message) not in (CUT, WRAP_UP):
+            elif message.role == "assistant" or text_of(message) not in (CUT, WRAP_UP):
                 break
         return "".join(reversed(parts))
-
-
-def _to_message(reply: Reply) -> Message:
-    """A reply as it is stored: no empty message, nothing the API would not take back."""
-    content = [b for b in reply.content if b.get("type") != "text" or str(b["text"]).strip()]
-    if reply.stop_reason not in ("tool_use", "pause_turn"):
-        content = _whole(content)
-    known = ("tool_use", "max_tokens", "pause_turn", "refusal")
-    stop_reason = reply.stop_reason if reply.stop_reason in known else "end_turn"
-    if stop_reason == "tool_use" and not reply.tool_uses:
-        stop_reason = "end_turn"
-    if stop_reason == "refusal" or not content:
-        content = [{"type": "text", "text": reply.refusal or EMPTY}]
-    return Message(role="assistant", content=content, stop_reason=stop_reason)
-
-
-def _whole(content: list[Block]) -> list[Block]:
-    """The blocks of a reply that broke off: no call without its result, no thought at the end."""
-    answered = {block.get("tool_use_id") for block in content}
-    kept = [
-        block
-        for block in content
-        if block.get("type") not in ("tool_use", "server_tool_use") or block["id"] in answered
-    ]
-    while kept and kept[-1].get("type") in ("thinking", "redacted_thinking"):
-        kept.pop()
-    return kept
-
-
-def _tool_uses(message: Message) -> list[Block]:
-    return [block for block in message.content if block.get("type") == "tool_use"]
-
-
-def _text_of(message: Message) -> str:
-    return "".join(str(b["text"]) for b in message.content if b.get("type") == "text")
-
-
-def _user(text: str) -> Message:
-    return Message(role="user", content=[{"type": "text", "text": text}])

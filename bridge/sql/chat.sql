@@ -146,3 +146,7 @@ SELECT value FROM meta WHERE name = :name
 -- Set it.
 INSERT INTO meta (name, value) VALUES (:name, :value)
 ON CONFLICT (name) DO UPDATE SET value = excluded.value
+
+-- name: metas
+-- The facts whose names begin so.
+SELECT name, value FROM meta WHERE substr(name, 1, length(:prefix)) = :prefix

@@ -8,29 +8,29 @@ away.
 
 import asyncio
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, Final, cast
+from collections.abc import Callable, Sequence
+from typing import Final, cast
 
 from bridge import conversation
 from bridge.agent.loop import Limits, Outcome, Turn
-from bridge.agent.model import Listener, Model, Reply, Request, sees
+from bridge.agent.mending import close_calls
+from bridge.agent.model import Reply, sees
 from bridge.agent.tool import Tool
-from bridge.clock import Clock, stamp
+from bridge.clock import stamp
 from bridge.conversation import Message
 from bridge.deliveries import owe
-from bridge.errors import ModelRefused, ModelUnavailable, TurnLimitReached
+from bridge.errors import ModelRefused, ModelUnavailable, TurnLeft, TurnLimitReached
 from bridge.models import Job, short
 from bridge.preferences import Rich
 from bridge.proposals import Proposal
-from bridge.queue import Queue
 from bridge.shown import Room
 from bridge.store import Tx
 from bridge.telegram import compose, file_questions
-from bridge.telegram.chosen import Chosen
 from bridge.telegram.compose import Part
+from bridge.telegram.equipment import Agent
 from bridge.telegram.gate import Incoming
+from bridge.telegram.handover import hand_over, origin_of, so_far
+from bridge.telegram.held import hold
 from bridge.telegram.inbox import all_over
 from bridge.telegram.openings import (
     DIRECTIVE,
@@ -40,35 +40,20 @@ from bridge.telegram.openings import (
     source_of,
     state_of,
     text_block,
-    with_context,
-    with_quote,
+    update_of,
 )
-from bridge.telegram.schedule_commands import ScheduleCommands
+from bridge.telegram.patience import Patience
+from bridge.telegram.said import PASTE_PAUSE_S, is_cut, unsaid
 from bridge.telegram.stream import Stream
 from bridge.telegram.texts import say
-from bridge.tools.jobs import Origin, active_jobs, job_tools, note_queued, start_job
+from bridge.telegram.watched import Watched, noted
+from bridge.tools.jobs import active_jobs, job_tools
 from bridge.tools.schedules import schedule_tools
 
 log = logging.getLogger(__name__)
-CALL_TIMEOUT_S: Final = 45.0  # a person is waiting
-RETRY_AFTER_S: Final = 0.5  # one more try, then it becomes a job
 MESSAGES_MAX: Final = 60  # shown to the model; cut to the newest 40 when there are more
 MESSAGES_KEPT: Final = 40
 STOPPED_NOTE: Final = "[stopped by the user]"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Agent:
-    """What every answer needs; made once."""
-
-    queue: Queue
-    model: Model
-    clock: Clock
-    model_name: str
-    prompt: str
-    files_dir: Path
-    schedules: ScheduleCommands
-    chosen: Chosen
 
 
 class Answer:
@@ -79,6 +64,8 @@ class Answer:
         self._stream = stream
         self._batch = batch
         self._last = batch[-1]
+        if is_cut(self._last):  # more of the same text may come
+            stream.not_before = agent.clock.monotonic() + PASTE_PAUSE_S
         self._conversation = conversation.chat_conversation(
             self._last.chat_id, self._last.thread_id
         )
@@ -86,6 +73,10 @@ class Answer:
         self._tools_used: set[str] = set()
         self._rendered: tuple[str, list[Part]] = ("", [])
         self._shown: list[Message] = []  # what its files must find room beside
+        self._turn: Turn | None = None
+        self._limit: asyncio.Timeout | None = None  # while the turn may be left for a job
+        self._left = False  # from outside: whatever the turn still does, it writes nothing
+        self.take: Callable[[], list[Incoming]] = list  # more of the person's, while it runs
         self.committed = False
 
     @property
@@ -93,12 +84,30 @@ class Answer:
         """True while nothing of it is visible or stored, so that more text may still join."""
         return not self.committed and not self._stream.visible
 
+    @property
+    def draft_id(self) -> int | None:
+        """Of the draft by which it is shown."""
+        return self._stream.draft_id
+
     async def run(self) -> None:
         """Answer, or hand over, or say why not."""
         self._stream.on_shown = self._note_shown
         self._stream.start()
+        patience = Patience(
+            self._agent.clock,
+            words_at=lambda: self._stream.words_at,
+            offer=self._offer,
+            hand_over=self.to_background,
+        )
+        waiting = asyncio.create_task(patience.run())
         try:
-            await self._turn()
+            async with asyncio.timeout(None) as self._limit:
+                await self._run_turn()
+        except TimeoutError:
+            self._left = True
+            log.info("The work for an answer goes on as a job")
+            await self._stream.finish()
+            await self._write(self._go_on_as_job)
         except ModelUnavailable as error:
             log.warning("The model is away; the request becomes a job: %s", error)
             await self._stream.finish()
@@ -108,22 +117,46 @@ class Answer:
             await self._apologize("provider_refuses", why=str(error))
         except TurnLimitReached:
             await self._apologize("limit_reached")
+        except TurnLeft:
+            log.info("A turn that was ended from outside has come to its end")
         finally:
+            self._limit = None
+            waiting.cancel()
             await self._stream.finish()
+            await self._stream.withdraw()
 
-    async def stop(self) -> None:
-        """The person said stop: keep what is visible, and remember that it was cut."""
-        message_id = await self._stream.finish()
+    def to_background(self) -> bool:
+        """Let the work go on as a job; False when it has ended, or is about to."""
+        if self._limit is None or self._left:
+            return False
+        self._limit.reschedule(asyncio.get_running_loop().time())
+        return True
+
+    async def _offer(self) -> None:
+        language = self._last.language
+        button = (say(language, "button_background"), "tb", 0)
+        await self._stream.offer(
+            say(language, "takes_longer"), self._agent.signer.row(self._last.chat_id, button)
+        )
+
+    async def stop(self, held: Sequence[Incoming] = ()) -> None:
+        """The person said stop: keep what is visible, and remember that it was cut.
+
+        `held` are messages that waited for their turn, and now wait for their person.
+        """
+        self._left = True
+        await self._stream.finish()
         mark = say(self._last.language, "stopped")
         written = self._stream.written.strip()
         openings = await self._openings(seen=False)
 
         def end(tx: Tx) -> None:
-            if not self._done(tx):
-                return  # it was answered in the meantime
-            self._remember(tx, openings, f"{written}\n{STOPPED_NOTE}".strip())
-            text = f"{written}\n\n{mark}" if message_id is not None else mark
-            self._owe(tx, self._parts(text))
+            if self._done(tx):  # else it was answered in the meantime
+                self._remember(tx, openings, f"{written}\n{STOPPED_NOTE}".strip())
+                text = f"{written}\n\n{mark}" if self._stream.readable else mark
+                self._owe(tx, self._parts(text))
+            if held:
+                hold(tx, held, self._agent.signer, now=self._now())
 
         await self._write(end)
 
@@ -131,23 +164,42 @@ class Answer:
         """Something unexpected; the person gets a sentence, the log has the rest."""
         await self._apologize("something_wrong")
 
-    async def _turn(self) -> None:
+    async def _run_turn(self) -> None:
         store = self._agent.queue.store
-        turn = Turn(
+        self._turn = Turn(
             store=store,
             clock=self._agent.clock,
-            model=_Watched(self._agent, self._settle),
+            model=Watched(
+                self._agent.model,
+                self._agent.clock,
+                settle=self._settle,
+                words=self._stream.words,
+                not_before=self._stream.not_before,
+            ),
             model_name=self._agent.model_name,
             conversation=self._conversation,
             system=self._agent.prompt,
-            tools=[self._noted(tool) for tool in self._tools()],
+            tools=[noted(tool, self._tools_used.add) for tool in self._tools()],
             limits=Limits(),
+            guard=self._not_left,
             on_end=self._end,
             durable=self._promises_a_job,
             listener=self._stream,
             files_dir=self._agent.files_dir,
+            heard=self._hear,
         )
-        await turn.run(await self._openings())
+        await self._turn.run(await self._openings())
+
+    def _not_left(self, _tx: Tx) -> None:
+        if self._left:
+            raise TurnLeft("This turn was ended from outside.")
+
+    def _hear(self, history: Sequence[Message]) -> list[Message]:
+        """What the person wrote meanwhile; the end of the turn is the end of it too."""
+        more = self.take()
+        self._batch.extend(more)
+        room = Room(history, sees=sees(self._agent.model_name))
+        return [opening(item, room) for item in more]
 
     async def _settle(self, reply: Reply) -> None:
         """A reply is whole: from here on it is stored, so a restart would be too late."""
@@ -165,6 +217,8 @@ class Answer:
     def _end(self, tx: Tx, outcome: Outcome) -> None:
         """What the end of the turn owes, in the transaction that stores it."""
         text = outcome.text
+        if not self._done(tx):
+            return  # a bridge that was killed had taken it into an answer
         if outcome.kind == "refused":
             self._owe(tx, self._parts(say(self._last.language, "refused", why=text)))
         elif outcome.kind == "handed_over":
@@ -175,7 +229,6 @@ class Answer:
         else:
             known, parts = self._rendered
             self._owe(tx, parts if known == text else self._parts(text))
-        self._done(tx)
 
     def _promises_a_job(self, reply: Message) -> bool:
         """A job must survive a power cut; a lost answer is made again from the inbox."""
@@ -188,54 +241,62 @@ class Answer:
 
     def _force_job(self, tx: Tx, answer: str) -> None:
         acknowledgement = short(answer, 300)
-        if self._stream.message_id is not None:  # it can be read already
+        if self._stream.readable:  # it can be read already
             self._owe(tx, self._parts(answer))
             acknowledgement = ""
         self._start_job(tx, acknowledgement)
 
     def _hand_over(self, tx: Tx) -> None:
         """The model is away: the request becomes a job that runs when it is back."""
+        if not self._done(tx):
+            return
         sentence = say(self._last.language, "model_away")
         job_id = self._start_job(tx, sentence)
         self._remember(tx, self._opened(seen=False), f"{sentence} (#{job_id})")
-        if self._stream.message_id is not None:
+        if self._stream.readable:
             self._owe(tx, self._parts(self._stream.written))
-        self._done(tx)
 
-    def _start_job(self, tx: Tx, acknowledgement: str) -> int:
-        text = "\n\n".join(with_quote(item) for item in self._batch)
-        files = [file.name for item in self._batch for file in item.files]
-        title = " ".join(filter(None, (item.words.strip() for item in self._batch)))
-        title = title or ", ".join(files)
-        job = start_job(
+    def _go_on_as_job(self, tx: Tx) -> None:
+        """What was done so far goes with it; so do the words, where they can be read."""
+        if not self._done(tx):
+            return
+        written, now = self._stream.written, self._now()
+        history = close_calls(tx, self._conversation, now=now)
+        sentence = say(self._last.language, "goes_on_as_job")
+        job = hand_over(
             tx,
             self._agent.queue,
-            self._origin(),
-            prompt=with_context(tx, self._conversation, text, source=self._source),
-            title=title,
-            acknowledgement=acknowledgement,
+            self._batch,
+            acknowledgement=sentence,
+            so_far=so_far(history, self._source, written),
+            now=now,
         )
-        note_queued(tx, job, title, now=self._now())
-        return job.id
+        said = f"{written.strip()}\n{sentence} (#{job.id})".strip()
+        self._remember(tx, self._opened(seen=False), said)
+        if self._stream.readable:
+            self._owe(tx, self._parts(written))
+
+    def _start_job(self, tx: Tx, acknowledgement: str) -> int:
+        queue, now = self._agent.queue, self._now()
+        return hand_over(tx, queue, self._batch, acknowledgement=acknowledgement, now=now).id
 
     async def _apologize(self, key: str, **values: object) -> None:
         await self._stream.finish()
 
         def end(tx: Tx) -> None:
+            if not self._done(tx):
+                return
             sentence = say(self._last.language, key, **values)
-            if self._stream.message_id is not None:
+            if self._stream.readable:
                 sentence = f"{self._stream.written.strip()}\n\n{sentence}"
             self._owe(tx, self._parts(sentence))
-            self._done(tx)
 
         await self._write(end)
 
     async def _note_shown(self, message_id: int) -> None:
-        update_id = self._batch[0].update_id
-        await self._agent.queue.store.write(
-            lambda tx: tx.run("update_shown", update_id=update_id, message_id=message_id),
-            durable=False,
-        )
+        known = {"update_id": self._batch[0].update_id, "message_id": message_id}
+        store = self._agent.queue.store
+        await store.write(lambda tx: tx.run("update_shown", **known), durable=False)
 
     async def _openings(self, *, seen: bool = True) -> list[Message]:
         """The person's messages, one each: the state of the chat's jobs first, a directive last."""
@@ -244,7 +305,7 @@ class Answer:
         def look(tx: Tx) -> tuple[list[Job], int, int | None]:
             jobs = active_jobs(tx, self._last.chat_id)
             messages = int(tx.value("count_messages", conversation=self._conversation))
-            if any(item.files for item in self._batch):
+            if len(self._batch) > 1 or any(item.files or item.edit_id for item in self._batch):
                 self._shown = conversation.load(tx, self._conversation)
             return jobs, messages, tx.value("shown_message", update_id=self._batch[0].update_id)
 
@@ -266,7 +327,7 @@ class Answer:
     def _opened(self, *, seen: bool) -> list[Message]:
         """A file that no model has `seen` is only named: it could be one that is always refused."""
         room = Room(self._shown, sees=sees(self._agent.model_name)) if seen else None
-        return [opening(item, room) for item in self._batch]
+        return [opening(item, room) for item in unsaid(self._batch, self._shown)]
 
     def _asked_for_background(self) -> bool:
         return any(asks_for_background(item) for item in self._batch)
@@ -295,24 +356,28 @@ class Answer:
 
     def _remember(self, tx: Tx, openings: list[Message], answer: str) -> None:
         """Store an exchange that the loop did not store itself."""
+        close_calls(tx, self._conversation, now=self._now())
         for message in openings:
             conversation.append(tx, self._conversation, message, now=self._now())
         said = Message(role="assistant", content=[text_block(answer)], stop_reason="end_turn")
         conversation.append(tx, self._conversation, said, now=self._now())
 
     def _done(self, tx: Tx) -> bool:
-        """The updates are handled; False when they were already."""
-        ids = [i for item in self._batch for i in (item.update_id, *item.also)]
+        """Everything this turn was told is handled; False when it was already."""
+        now = self._now()
+        told = [update_of(source) for source in self._turn.told] if self._turn else []
+        ids = {item.update_id for item in self._batch} | {i for i in told if i is not None}
         for item in self._batch:
-            file_questions.over(tx, item, now=self._now())
-        return all_over(tx, ids, state="done", now=self._now())
+            file_questions.over(tx, item, now=now)
+            all_over(tx, item.also, state="done", now=now)
+        return all_over(tx, sorted(ids), state="done", now=now)
 
     async def _write(self, fn: Callable[[Tx], None]) -> None:
         self.committed = True
         await self._agent.queue.store.write(fn)
 
     def _tools(self) -> list[Tool]:
-        agent, origin = self._agent, self._origin()
+        agent, origin = self._agent, origin_of(self._batch)
         zone = agent.chosen.zone(self._last)
         proposing = schedule_tools(agent.clock, origin, zone=zone, show=self._propose)
         return [*job_tools(agent.queue, origin), *proposing]
@@ -330,55 +395,5 @@ class Answer:
             now=self._now(),
         )
 
-    def _noted(self, tool: Tool) -> Tool:
-        """The same tool; that it was called at all is remembered."""
-        act = tool.commit
-        assert act is not None
-
-        def commit(tx: Tx, given: dict[str, Any]) -> str:
-            self._tools_used.add(tool.name)
-            return act(tx, given)
-
-        return replace(tool, commit=commit)
-
-    def _origin(self) -> Origin:
-        return Origin(
-            chat_id=self._last.chat_id,
-            thread_id=self._last.thread_id,
-            user_id=self._last.user_id,
-            message_id=self._last.message_id,
-            source=self._source,
-            files=tuple(file for item in self._batch for file in item.files),
-        )
-
     def _now(self) -> str:
         return stamp(self._agent.clock.now())
-
-
-class _Watched:
-    """The model for someone who is waiting: a time limit, one more try, a word when it is whole."""
-
-    def __init__(self, agent: Agent, settle: Callable[[Reply], Any]) -> None:
-        self._agent = agent
-        self._settle = settle
-
-    async def stream(self, request: Request, listener: Listener | None = None) -> Reply:
-        try:
-            reply = await self._once(request, listener)
-        except ModelUnavailable as error:
-            if (error.retry_after_s or 0) > 2:
-                raise
-            await self._agent.clock.sleep(error.retry_after_s or RETRY_AFTER_S)
-            reply = await self._once(request, None)  # what was written before is not shown twice
-        await self._settle(reply)
-        return reply
-
-    async def close(self) -> None:
-        """The model is shared; its owner closes it."""
-
-    async def _once(self, request: Request, listener: Listener | None) -> Reply:
-        try:
-            async with asyncio.timeout(CALL_TIMEOUT_S):
-                return await self._agent.model.stream(request, listener)
-        except TimeoutError:
-            raise ModelUnavailable(f"No answer within {CALL_TIMEOUT_S:.0f} s.") from None

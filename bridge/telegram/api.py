@@ -33,7 +33,7 @@ from telegram.request import HTTPXRequest
 
 from bridge.errors import ConfigError, KittError
 from bridge.telegram.addressed import Me
-from bridge.telegram.wire import entities_of, keyboard_of, reply_of
+from bridge.telegram.wire import entities_of, keyboard_of, reason_of, reply_of
 
 # Read by the library at every flood; without it each one warns that its type will change.
 os.environ["PTB_TIMEDELTA"] = "1"
@@ -88,29 +88,11 @@ class ChatMoved(KittError):
 
 
 class Rejected(KittError):
-    """Telegram refuses; `reason` is one of REASONS, or `other`."""
+    """Telegram refuses; `reason` is one of wire.REASONS, or `other`."""
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
         self.reason = reason
-
-
-# part of Telegram's sentence (lower case) -> our word for what to do about it
-REASONS = (
-    ("not modified", "same"),
-    ("message to edit not found", "edit_gone"),
-    ("message can't be edited", "edit_gone"),
-    ("message to be replied not found", "reply_gone"),
-    ("replied message not found", "reply_gone"),
-    ("quote", "reply_gone"),
-    ("entit", "entities"),
-    ("thread not found", "thread_gone"),
-    ("topic", "thread_gone"),
-    ("chat not found", "chat_gone"),
-    ("too large", "too_big"),
-    ("too big", "too_big"),
-    ("too old", "late"),
-)
 
 
 class Api:
@@ -128,7 +110,7 @@ class Api:
         polling = HTTPXRequest(
             connection_pool_size=2, read_timeout=15, connect_timeout=10, pool_timeout=10
         )
-        self.knows_rich = True  # until the server says that it does not
+        self.knows_rich = self.knows_drafts = True  # until the server says that it does not
         self.bot = Bot(
             token,
             base_url=base_url,
@@ -317,8 +299,27 @@ class Api:
         """Leave a group."""
         await _translated(self.bot.leave_chat(int(chat_id)))
 
-    async def react(self, chat_id: str, message_id: int, emoji: str) -> None:
-        """Put one emoji on a message, or take ours away with an empty one."""
+    async def draft(self, chat_id: str, draft_id: int, part: dict[str, Any]) -> None:
+        """Show a preview in a private chat for 30 s, with a stop button of the client's own."""
+        call = self.bot.send_message_draft(
+            int(chat_id),
+            draft_id,
+            part["text"],
+            entities=entities_of(part["entities"]),
+            message_thread_id=part["thread_id"] or None,
+            api_kwargs={"can_stop": True, "keep_on_stop": True},
+        )
+        try:
+            await _translated(call)
+        except (EndPointNotFound, ConfigError) as error:  # a 404 looks like a wrong token
+            raise Rejected("no_drafts", "This server knows no drafts.") from error
+
+    async def delete(self, chat_id: str, message_id: int) -> None:
+        """Take a message of ours away."""
+        await _translated(self.bot.delete_message(int(chat_id), message_id))
+
+    async def react(self, chat_id: str, message_id: int, emoji: str | None) -> None:
+        """Put one of Telegram's fixed set of emoji on a message, or take ours away."""
         await _translated(
             self.bot.set_message_reaction(int(chat_id), message_id, reaction=emoji or None)
         )
@@ -376,9 +377,7 @@ def _our_error(error: TelegramError) -> KittError:
         case Conflict():
             return Elsewhere("Another program uses this bot token to receive messages.")
         case BadRequest():
-            text = error.message.lower()
-            reason = next((word for part, word in REASONS if part in text), "other")
-            return Rejected(reason, error.message)
+            return Rejected(reason_of(error.message), error.message)
         case TimedOut() | NetworkError() if isinstance(cause, NOT_SENT):
             return NotDelivered(f"Telegram cannot be reached ({error.message}).")
         case TimedOut():

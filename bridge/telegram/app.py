@@ -6,19 +6,20 @@ Inbox → gate → routing → chat or command; deliveries → outbox; jobs → 
 import asyncio
 import logging
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from bridge.agent.model import Model
 from bridge.clock import Clock
 from bridge.logs import redactor
 from bridge.people import role
+from bridge.preferences import Streaming
 from bridge.profile import main_prompt
 from bridge.queue import Queue
 from bridge.settings import Settings
 from bridge.store import Store
 from bridge.telegram import gate
 from bridge.telegram.admission import Admission
-from bridge.telegram.answer import Agent, Answer
+from bridge.telegram.answer import Answer
 from bridge.telegram.api import Api, NotDelivered
 from bridge.telegram.attachments import Attachments
 from bridge.telegram.budget import Budget
@@ -27,11 +28,14 @@ from bridge.telegram.cards import Cards
 from bridge.telegram.chat_commands import ChatCommands
 from bridge.telegram.chosen import Chosen
 from bridge.telegram.commands import Commands, Family
+from bridge.telegram.edits import Edits
+from bridge.telegram.equipment import Agent
 from bridge.telegram.errands import Errands
 from bridge.telegram.file_questions import FileQuestions
 from bridge.telegram.gate import Incoming
 from bridge.telegram.group_commands import GroupCommands
 from bridge.telegram.hearing import Hearing
+from bridge.telegram.held import HeldMessages
 from bridge.telegram.inbox import INNOCENT_AFTER_S, Inbox
 from bridge.telegram.job_commands import JobCommands
 from bridge.telegram.job_files import JobFiles
@@ -45,6 +49,7 @@ from bridge.telegram.rights import Rights
 from bridge.telegram.routing import Routing
 from bridge.telegram.schedule_commands import ScheduleCommands
 from bridge.telegram.settings_commands import SettingsCommands
+from bridge.telegram.signs import Signs
 from bridge.telegram.stream import Stream
 from bridge.telegram.texts import say
 from bridge.telegram.welcome import Welcome
@@ -73,13 +78,8 @@ class Bridge:
         self._budget = Budget(clock)
         self._signer = Signer(token)
         self._chosen = Chosen(zone=settings.zone)
-        shared: dict[str, Any] = {
-            "store": store,
-            "api": self._api,
-            "budget": self._budget,
-            "signer": self._signer,
-            "clock": clock,
-        }
+        speaking: dict[str, Any] = {"api": self._api, "budget": self._budget, "clock": clock}
+        shared: dict[str, Any] = {**speaking, "store": store, "signer": self._signer}
         self._outbox = Outbox(**shared, jobs_dir=settings.jobs_dir)
         self._cards = Cards(**shared)
         queue = Queue(store=store, clock=clock, lease_s=settings.lease_s)
@@ -89,9 +89,8 @@ class Bridge:
         people, groups = self._deciding(settings)
         self._questions = FileQuestions(store=store, signer=self._signer, clock=clock)
         self._agent = Agent(
-            queue=queue,
+            **about,
             model=model,
-            clock=clock,
             model_name=settings.model,
             prompt=main_prompt(settings.profile),
             schedules=schedules,
@@ -126,6 +125,8 @@ class Bridge:
             signer=self._signer,
             welcome=self._welcome,
             rights=Rights(store=store, is_owner=self._admission.is_owner),
+            edits=Edits(store=store, signer=self._signer, clock=clock),
+            signs=Signs(**speaking),
             clock=clock,
         )
         self._inbox = Inbox(store=store, api=self._api, clock=clock, handle=self._routing.handle)
@@ -162,6 +163,7 @@ class Bridge:
             pages,
             schedules,
             LogCommands(log_dir=settings.log_dir, redact=redactor(settings.secrets)),
+            HeldMessages(clock=self._clock),
             SettingsCommands(
                 signer=self._signer,
                 chosen=self._chosen,
@@ -207,6 +209,7 @@ class Bridge:
         await self._store.read(self._admission.load)
         await self._store.read(self._chosen.load)
         await self._store.read(self._questions.load)
+        await self._store.read(self._routing.load)
         loops = [
             asyncio.create_task(loop)
             for loop in (self._outbox.run(), self._cards.run(), self._pulse())
@@ -293,5 +296,7 @@ class Bridge:
             thread_id=last.thread_id,
             buttons=self._signer.row(last.chat_id, (say(last.language, "button_stop"), "ts", 0)),
             reply_to=last.reply_to,
+            how=cast("Streaming", self._chosen.of(last.chat_id).streaming),
+            draft_id=last.update_id,
         )
         return Answer(agent=self._agent, stream=stream, batch=batch)

@@ -32,6 +32,11 @@ VERBS = {
     "jk": "cancel this one of several",
     "jv": "retry this one of several",
     "ts": "stop",
+    "ea": "answer a changed message again",
+    "tb": "go on in the background",
+    # what waited when an answer was stopped
+    "qg": "go on with it",
+    "qc": "clear it",
     # schedules
     "sl": "a page of the list",
     "sd": "one of them",

@@ -18,7 +18,7 @@ from bridge.telegram.attached import Attached, attached_to, is_sound
 from bridge.telegram.membership import GROUPS
 from bridge.telegram.texts import language_of
 
-QUOTE_CHARS_MAX: Final = 1_000
+QUOTE_CHARS_MAX: Final = 4_096  # a whole message
 NOBODY: Final = Me(0, "")  # to whom nothing in a group is addressed
 
 
@@ -44,6 +44,7 @@ class Incoming:
     also: tuple[int, ...] = ()  # updates of the other members of its album
     forwarded: bool = False  # someone else's words: never a command, never an instruction
     edited: bool = False
+    edit_id: int | None = None  # the update that changed it, before anyone had seen it
     in_group: bool = False
     title: str = ""  # of the group
     sent_at: int = 0  # unix seconds, by Telegram's clock
@@ -82,6 +83,7 @@ class Press:
     callback_id: str
     data: str
     message_id: int | None
+    replied: tuple[int, str] | None = None  # what the message with the button replies to
     in_group: bool = False
 
 
@@ -109,6 +111,7 @@ def read(update: Update, me: Me = NOBODY) -> Incoming | Press | None:
             callback_id=query.id,
             data=query.data or "",
             message_id=message.message_id if message is not None else None,
+            replied=_replied(message),
         )
     received = update.message or update.edited_message
     if received is None or received.sender_chat is not None:
@@ -146,6 +149,13 @@ def _thread(message: object, *, in_group: bool) -> int:
 
 def _lines(*texts: str) -> str:
     return "\n".join(text for text in texts if text.strip())
+
+
+def _replied(message: object) -> tuple[int, str] | None:
+    replied = getattr(message, "reply_to_message", None)
+    if replied is None:
+        return None
+    return replied.message_id, clean_text(replied.text or replied.caption or "")
 
 
 def _quote(message: Message) -> str:

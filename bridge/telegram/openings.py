@@ -21,6 +21,7 @@ CONTEXT_MESSAGES: Final = 6
 ASKS_FOR_BACKGROUND: Final = re.compile(patterns("asks_for_background"), re.IGNORECASE)
 ASKS_ABOUT_JOBS: Final = re.compile(patterns("asks_about_jobs"), re.IGNORECASE)
 PROMISES: Final = re.compile(patterns("promises"), re.IGNORECASE | re.DOTALL)
+STOPS: Final = re.compile(patterns("stops"), re.IGNORECASE)
 DIRECTIVE: Final = (
     "<kitt-directive>The user asked for a background job: call start_background_job, or "
     "propose_schedule when it must recur.</kitt-directive>"
@@ -35,6 +36,12 @@ def asks_for_background(item: Incoming) -> bool:
     if item.forwarded or ASKS_ABOUT_JOBS.search(item.words):
         return False
     return bool(ASKS_FOR_BACKGROUND.search(item.words))
+
+
+def says_stop(item: Incoming) -> bool:
+    """Is it the word "stop", and nothing else?"""
+    plain = not (item.forwarded or item.has_file or item.edited)
+    return plain and STOPS.fullmatch(item.text.strip()) is not None
 
 
 def promises(answer: str) -> bool:
@@ -101,6 +108,12 @@ def remember_files(tx: Tx, item: Incoming, answer: str, *, now: str) -> None:
 def source_of(item: Incoming) -> str:
     """What its stored message, its jobs and its reply are known by."""
     return f"update:{item.update_id}"
+
+
+def update_of(source: str) -> int | None:
+    """The reverse of `source_of`; None for what came from elsewhere."""
+    kind, _, number = source.partition(":")
+    return int(number) if kind == "update" and number.isdigit() else None
 
 
 def state_of(jobs: list[Job]) -> str:

@@ -14,7 +14,8 @@ from telegram import Update
 
 from bridge.clock import Clock
 from bridge.models import PROMPT_CHARS_MAX
-from bridge.telegram import gate, membership
+from bridge.store import Tx
+from bridge.telegram import drafts, gate, held, membership
 from bridge.telegram.admission import Admission
 from bridge.telegram.answer import Answer
 from bridge.telegram.api import Api
@@ -23,20 +24,23 @@ from bridge.telegram.buttons import Signer
 from bridge.telegram.chat import Chat
 from bridge.telegram.chosen import Chosen
 from bridge.telegram.commands import Commands
+from bridge.telegram.edits import AGAIN, Edits, again
 from bridge.telegram.errands import Errands
 from bridge.telegram.file_questions import FileQuestions
 from bridge.telegram.gate import Incoming, Press
+from bridge.telegram.openings import says_stop
 from bridge.telegram.outbox import Outbox
 from bridge.telegram.people_commands import OWNERS_ONLY as PEOPLE_COMMANDS
 from bridge.telegram.people_commands import VERBS_OF_OWNERS as PEOPLE_VERBS
 from bridge.telegram.rights import Rights
 from bridge.telegram.schedule_commands import for_the_agent
+from bridge.telegram.signs import Signs
 from bridge.telegram.texts import say
 from bridge.telegram.welcome import ASK, Welcome
 
 OWNERS_ONLY: Final = (*PEOPLE_COMMANDS, "logs")
 VERBS_OF_OWNERS: Final = (*PEOPLE_VERBS, "ga", "gr")
-OF_THE_ANSWER: Final = ("ts",)  # that is being made
+OF_THE_ANSWER: Final = ("ts", "tb")  # that is being made
 
 
 class Routing:
@@ -57,6 +61,8 @@ class Routing:
         signer: Signer,
         rights: Rights,
         welcome: Welcome,
+        signs: Signs,
+        edits: Edits,
         clock: Clock,
     ) -> None:
         self._answer = answer
@@ -71,11 +77,21 @@ class Routing:
         self._signer = signer
         self._rights = rights
         self._welcome = welcome
+        self._signs = signs
+        self._edits = edits
+        self._held: dict[tuple[str, int], set[int]] = {}
         self._clock = clock
         self._chats: dict[tuple[str, int], Chat] = {}
 
+    def load(self, tx: Tx) -> None:
+        """What was held when the last bridge ended."""
+        self._held = held.all_held(tx)
+
     def handle(self, update: Update) -> None:
         """Hand an update on; never waits, never raises."""
+        if (pressed := drafts.stopped(update)) is not None:
+            self._draft_stopped(update.update_id, pressed)
+            return
         item = gate.read(update, self._api.me)
         change = membership.read(update) if item is None else None
         if change is not None:
@@ -86,6 +102,13 @@ class Routing:
             self._errands.run(self._stranger, item)
         else:
             self._admitted(item)
+
+    def _draft_stopped(self, update_id: int, pressed: drafts.Stopped) -> None:
+        chat = self._chats.get((pressed.chat_id, pressed.thread_id))
+        if chat is not None and chat.draft_id == pressed.draft_id:
+            chat.stop(lambda _stopped: self._commands.over(update_id))
+        else:  # that answer is over
+            self._errands.run(self._commands.over, update_id)
 
     def _admitted(self, item: Incoming | Press) -> None:
         self._admission.meet(item)
@@ -103,14 +126,13 @@ class Routing:
         chat = self._chat(message)
         command = message.command
         if message.edited:
-            self._errands.run(self._commands.over, message.update_id)
+            self._edited(chat, message)
         elif command is not None and command[0] in ("stop", "new") and self._is_of_another(message):
             self._errands.run(self._commands.say, message, "not_your_job")
         elif command is not None and command[0] in ("stop", "new"):
-            dropped = self._attachments.drop((message.chat_id, message.thread_id))
-            if command[0] == "new":
-                self._questions.forget(message.chat_id, message.thread_id)
-            chat.interrupt(partial(self._interrupted, message, command[0], dropped))
+            self._interrupt(chat, message, command[0])
+        elif chat.busy and says_stop(message) and not self._is_of_another(message):
+            self._interrupt(chat, message, "stop")
         elif message.is_sound and not self._attachments.hears:
             owner = int(message.user_id) in self._admission.owners
             key = "not_heard_how" if owner else "not_heard"
@@ -135,6 +157,23 @@ class Routing:
         elif not self._attachments.takes_words(message):
             chat.receive(self._questions.with_files(message))
 
+    def _edited(self, chat: Chat, message: Incoming) -> None:
+        if message.command is not None or not message.text.strip():
+            self._errands.run(self._commands.over, message.update_id)
+        elif not chat.edit(message):
+            self._errands.run(self._edits.offer, message)
+
+    async def _again(self, press: Press) -> str:
+        """Answer a message as it was changed; the offer has served."""
+        message = again(press)
+        if message is None or self._chat(press).answers(message.message_id):
+            await self._commands.over(press.update_id)
+            return say(press.language, "send_it_again") if message is None else ""
+        self._chat(press).receive(message)
+        if press.message_id is not None:
+            self._errands.run(self._api.delete, press.chat_id, press.message_id)
+        return ""
+
     def arrived(self, messages: list[Incoming]) -> None:
         """A request with files, which are here now."""
         for message in messages:
@@ -147,6 +186,14 @@ class Routing:
         """Files without a word."""
         self._questions.ask(message)
         self._errands.run(self._questions.put, message)
+
+    def _interrupt(self, chat: Chat, message: Incoming, command: str) -> None:
+        dropped = self._attachments.drop((message.chat_id, message.thread_id))
+        if command == "new":
+            self._questions.forget(message.chat_id, message.thread_id)
+        alone = command == "stop" and not message.in_group  # in a group others wait too
+        interrupt = chat.stop if alone else chat.interrupt
+        interrupt(partial(self._interrupted, message, command, dropped))
 
     async def _interrupted(
         self, message: Incoming, command: str, dropped: Incoming | None, stopped: bool
@@ -195,16 +242,28 @@ class Routing:
             await self._commands.over(press.update_id, state="refused")
             text, alert = say(press.language, "not_your_job"), True
         elif known[0] == "ts":
-            self._chat(press).interrupt(lambda _stopped: self._commands.over(press.update_id))
+            chat = self._chat(press)
+            interrupt = chat.interrupt if press.in_group else chat.stop
+            interrupt(lambda _stopped: self._commands.over(press.update_id))
             text, alert = "", False
         elif known[0] == ASK:
             text, alert = await self._example(press, known[1]), False
         elif known[0] == "fs":
             text, alert = await self._summarise(press, known[1]), False
+        elif known[0] == AGAIN:
+            text, alert = await self._again(press), False
+        elif known[0] == "tb":
+            running = self._chat(press).to_background()
+            await self._commands.over(press.update_id)
+            text, alert = "" if running else say(press.language, "answer_is_over"), False
         else:
             text, alert = await self._commands.press(press, *known), False
             if known[0] in VERBS_OF_OWNERS:
                 await self._admission.reload()
+            if known[0] == held.GO_ON:
+                self._chat(press).go_on()
+            elif known[0] == held.CLEAR:
+                self._chat(press).clear_held()
         await self._api.answer_callback(press.callback_id, text, alert=alert)
 
     async def _example(self, press: Press, number: int) -> str:
@@ -231,10 +290,17 @@ class Routing:
     async def drain(self, timeout_s: float) -> None:
         """Give every running answer some seconds."""
         await asyncio.gather(*(chat.drain(timeout_s) for chat in self._chats.values()))
+        await self._signs.close()
 
     def _chat(self, item: Incoming | Press) -> Chat:
         key = (item.chat_id, item.thread_id)
         if key not in self._chats:
             owed = partial(self._outbox.owed, item.chat_id)
-            self._chats[key] = Chat(self._answer, owed=owed, clock=self._clock)
+            self._chats[key] = Chat(
+                self._answer,
+                owed=owed,
+                clock=self._clock,
+                signs=self._signs,
+                held=self._held.pop(key, ()),
+            )
         return self._chats[key]

@@ -9,13 +9,15 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Any, Final
 
 from bridge import failpoints
 from bridge.clock import Clock
 from bridge.errors import KittError
+from bridge.preferences import Streaming
 from bridge.telegram.api import Api, Buttons, Flooded
 from bridge.telegram.budget import Budget
+from bridge.telegram.drafts import Draft
 from bridge.telegram.render import render
 from bridge.telegram.split import split
 
@@ -46,6 +48,8 @@ class Stream:
         thread_id: int,
         buttons: Buttons,
         reply_to: int | None = None,
+        how: Streaming = "edit",
+        draft_id: int = 0,
     ) -> None:
         self._api = api
         self._budget = budget
@@ -54,22 +58,66 @@ class Stream:
         self._thread_id = thread_id
         self._buttons = buttons
         self._reply_to = reply_to
+        self._off = how == "off"
+        self._draft: Draft | None = None
+        if how == "draft" and not chat_id.startswith("-"):
+            self._draft = Draft(
+                api=api, clock=clock, chat_id=chat_id, thread_id=thread_id, draft_id=draft_id
+            )
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._sending = False
+        self.not_before = 0.0  # nothing is shown until then, in seconds of the clock
+        self._renew = False
+        self._offer_id: int | None = None
         self.written = ""
+        self.words_at = 0.0  # when the last ones came, in seconds of the clock
         self.message_id: int | None = None
         self.on_shown: Callable[[int], Awaitable[None]] | None = None
 
     @property
     def visible(self) -> bool:
         """True once a part of the answer is, or may be, in the chat."""
-        return self._sending or self.message_id is not None
+        return self._sending or self.readable
+
+    @property
+    def readable(self) -> bool:
+        """True once a part of the answer is in the chat, as a message or as a draft."""
+        return self.message_id is not None or (self._draft is not None and self._draft.shown)
+
+    @property
+    def draft_id(self) -> int | None:
+        """Of the draft that is shown."""
+        return self._draft.id if self._draft is not None and self._draft.shown else None
 
     def text(self, delta: str) -> None:
         """More of the answer."""
         self.written += delta
+        self.words()
         self._changed.set()
+
+    def words(self) -> None:
+        """The answer is being written."""
+        self.words_at = self._clock.monotonic()
+
+    async def offer(self, text: str, button: Buttons) -> None:
+        """Offer something with a button: on the message that is shown, or in a silent one."""
+        if self.message_id is not None:
+            self._buttons = [[*self._buttons[0], *button[0]]]
+            self._renew = True
+        elif self._budget.spare(self._chat_id):
+            self._offer_id = await self._api.send_text(
+                self._chat_id, text, thread_id=self._thread_id, silent=True, buttons=button
+            )
+
+    async def withdraw(self) -> None:
+        """Take the offer away; one that stays by mistake says that it is too late."""
+        offer_id, self._offer_id = self._offer_id, None
+        if offer_id is not None:
+            try:
+                await self._api.delete(self._chat_id, offer_id)
+            except KittError as error:
+                log.info("An offer in chat %s stays: %s", self._chat_id, error)
 
     def start(self) -> None:
         """Begin to watch; costs nothing until the model takes its time."""
@@ -94,7 +142,8 @@ class Stream:
             await self._wait_for_words(started)
             edits, shown = 0, 0
             while True:
-                if len(self.written) - shown >= EDIT_CHARS or self.message_id is None:
+                if self._renew or self._is_due(len(self.written) - shown):
+                    self._renew = False
                     shown = len(self.written)
                     await self._show()
                     edits += 1
@@ -104,13 +153,20 @@ class Stream:
         except Exception:  # showing is a comfort; the answer itself does not depend on it
             log.exception("The answer in chat %s is not shown while written", self._chat_id)
 
+    def _is_due(self, new_chars: int) -> bool:
+        """Is it time to show it (again)?"""
+        if self._draft is not None and self._draft.shown:
+            return new_chars >= EDIT_CHARS or self._draft.fades
+        return new_chars >= EDIT_CHARS or self.message_id is None
+
     async def _wait_for_words(self, started: float) -> None:
         """Typing signs until there is something worth showing."""
         next_typing = started + TYPING_AFTER_S
         while True:
             now = self._clock.monotonic()
+            early = self._off or now < self.not_before
             enough = len(self.written.strip()) >= SHOW_CHARS and now - started >= TYPING_AFTER_S
-            if enough or (self.written.strip() and now - started >= SHOW_AFTER_S):
+            if not early and (enough or (self.written.strip() and now - started >= SHOW_AFTER_S)):
                 return
             if now >= next_typing and now - started < TYPING_FOR_S:
                 next_typing = now + TYPING_EVERY_S
@@ -131,6 +187,9 @@ class Stream:
         rendered = split(render(self.written[:SHOWN_CHARS_MAX] + CURSOR))[0]
         entities = [entity.to_dict() for entity in rendered.entities]
         try:
+            if self._draft is not None and await self._show_draft(rendered.text, entities):
+                failpoints.hit("while_streaming")
+                return
             if self.message_id is None:
                 self._sending = True
                 try:
@@ -158,3 +217,17 @@ class Stream:
             failpoints.hit("while_streaming")
         except Flooded as error:
             self._budget.flooded(self._chat_id, error.retry_after_s)
+
+    async def _show_draft(self, text: str, entities: list[dict[str, Any]]) -> bool:
+        """False when it has to be a message after all."""
+        assert self._draft is not None
+        self._sending = True  # a draft that arrives after the answer would stay
+        try:
+            if await self._draft.show(text, entities):
+                return True
+        finally:
+            self._sending = False
+        if not self._draft.shown:
+            self._draft = None
+            return False
+        return True

@@ -10,6 +10,29 @@ from telegram import (
     ReplyParameters,
 )
 
+# part of Telegram's sentence (lower case) -> our word for what to do about it
+REASONS = (
+    ("not modified", "same"),
+    ("message to edit not found", "edit_gone"),
+    ("message can't be edited", "edit_gone"),
+    ("message to be replied not found", "reply_gone"),
+    ("replied message not found", "reply_gone"),
+    ("quote", "reply_gone"),
+    ("entit", "entities"),
+    ("thread not found", "thread_gone"),
+    ("topic", "thread_gone"),
+    ("chat not found", "chat_gone"),
+    ("too large", "too_big"),
+    ("too big", "too_big"),
+    ("too old", "late"),
+)
+
+
+def reason_of(sentence: str) -> str:
+    """Our word for why Telegram refuses, or `other`."""
+    sentence = sentence.lower()
+    return next((word for part, word in REASONS if part in sentence), "other")
+
 
 def entities_of(items: list[dict[str, Any]] | None) -> list[MessageEntity]:
     """What is bold, a link and so on."""

@@ -14,7 +14,9 @@ from working import WROTE, pelicans
 
 from bridge import supervision
 from bridge.emulator.claude_faults import Fault as ModelFault
+from bridge.emulator.script import Reply, Request, ToolUse
 from bridge.emulator.telegram_faults import Fault
+from bridge.telegram.chat import JOIN_WITHIN_S
 from bridge.telegram.stream import CURSOR
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 30
@@ -149,6 +151,37 @@ async def test_a_bridge_killed_while_telegram_takes_a_message_marks_the_second_o
     texts = [m.text for m in kitt.telegram.messages(1) if m.from_bot and "391" in m.text]
     assert len(texts) == 2
     assert texts[1].startswith("↻")
+    check(kitt)
+
+
+async def test_a_bridge_killed_after_it_took_a_message_into_an_answer_answers_both_once(
+    kitt: Stack,
+) -> None:
+    def looks_first(request: Request) -> Reply:
+        if "tool_result" in str(request.body):
+            return Reply("All told.")
+        return Reply([ToolUse("list_jobs", {"status": "all"})])
+
+    kitt.claude.script.when(lambda r: "herons" in r.first_user_text, looks_first)
+    kitt.claude.order(ModelFault(match="herons", hold="the look"))
+    kitt.claude.order(ModelFault(match="brown ones", hold="the answer"))
+    kitt.telegram.send(1, "How many herons are there?")
+    await kitt.asked("herons")
+    await asyncio.sleep(JOIN_WITHIN_S + 0.1)  # the clock of another process
+    kitt.telegram.send(1, "Only the brown ones")
+    await kitt.telegram.wait_for(lambda e: e.calls("setMessageReaction"), timeout_s=20)
+    kitt.claude.release("the look")
+    await kitt.asked("brown ones")
+
+    pid = await kitt.kill("kitt-bridge")
+    kitt.claude.release("the answer")
+    await kitt.bridge_is_back(pid)
+
+    await kitt.said(1, "All told.")
+    await kitt.settled()
+    assert copies(kitt, "All told.") == 1
+    told = kitt.sql("SELECT content FROM messages WHERE role = 'user' AND source IS NOT NULL")
+    assert sum("brown ones" in row["content"] for row in told) == 1
     check(kitt)
 
 

@@ -101,18 +101,6 @@ async def test_a_strange_task_becomes_a_job(bridge: House, chat: Person, text: s
     assert bridge.jobs()[0]["prompt"].startswith("Count the")
 
 
-async def test_an_edited_message_is_not_asked_again(
-    bridge: House, chat: Person, telegram: TelegramEmulator
-) -> None:
-    sent = chat.say("What is 17 * 23?")
-    await chat.sees("391")
-
-    telegram.edit(CHAT, sent, "What is 17 * 24?")
-
-    await bridge.settled()
-    assert chat.texts() == ["That is 391."]
-
-
 # Restarts, other programs, locks
 
 

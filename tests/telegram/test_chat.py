@@ -226,21 +226,6 @@ async def test_stop_does_not_touch_jobs(bridge: House, chat: Person) -> None:
     assert bridge.jobs()[0]["status"] == "pending"
 
 
-async def test_messages_that_wait_are_answered_after_a_stop(
-    bridge: House, chat: Person, claude: ClaudeEmulator
-) -> None:
-    claude.script.when("pelicans", Reply(LONG, pace_s=0.06))
-    chat.say("Tell me about pelicans")
-    await chat.sees_where(lambda m: m.text.endswith(CURSOR))
-    chat.say("What is 17 * 23?")
-    await until(lambda: bridge.telegram.updates.pending == 0)
-
-    chat.say("/stop")
-
-    await chat.sees("That is 391.")
-    assert "⏹ stopped" in chat.texts()[0]
-
-
 async def test_a_message_right_behind_a_stop_is_answered(
     bridge: House, chat: Person, claude: ClaudeEmulator
 ) -> None:

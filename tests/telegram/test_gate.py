@@ -213,7 +213,7 @@ def test_a_reply_to_a_file_quotes_its_name() -> None:
 
 
 def test_a_long_quote_is_cut() -> None:
-    assert len(incoming(reply_to_message=message("a" * 4_000)).quote) == gate.QUOTE_CHARS_MAX
+    assert len(incoming(reply_to_message=message("a" * 5_000)).quote) == gate.QUOTE_CHARS_MAX
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,50 @@
+"""A reply of the model as it is stored, and what can be read in a stored message."""
+
+from typing import Final
+
+from bridge.agent.model import Block, Reply
+from bridge.conversation import Message
+
+EMPTY: Final = "…"  # stands for a reply without content, which the API would not take back
+
+
+def to_message(reply: Reply) -> Message:
+    """A reply as it is stored: no empty message, nothing the API would not take back."""
+    content = [b for b in reply.content if b.get("type") != "text" or str(b["text"]).strip()]
+    if reply.stop_reason not in ("tool_use", "pause_turn"):
+        content = _whole(content)
+    known = ("tool_use", "max_tokens", "pause_turn", "refusal")
+    stop_reason = reply.stop_reason if reply.stop_reason in known else "end_turn"
+    if stop_reason == "tool_use" and not reply.tool_uses:
+        stop_reason = "end_turn"
+    if stop_reason == "refusal" or not content:
+        content = [{"type": "text", "text": reply.refusal or EMPTY}]
+    return Message(role="assistant", content=content, stop_reason=stop_reason)
+
+
+def _whole(content: list[Block]) -> list[Block]:
+    """The blocks of a reply that broke off: no call without its result, no thought at the end."""
+    answered = {block.get("tool_use_id") for block in content}
+    kept = [
+        block
+        for block in content
+        if block.get("type") not in ("tool_use", "server_tool_use") or block["id"] in answered
+    ]
+    while kept and kept[-1].get("type") in ("thinking", "redacted_thinking"):
+        kept.pop()
+    return kept
+
+
+def tool_uses(message: Message) -> list[Block]:
+    """The calls in a message."""
+    return [block for block in message.content if block.get("type") == "tool_use"]
+
+
+def text_of(message: Message) -> str:
+    """Everything said in a message."""
+    return "".join(str(b["text"]) for b in message.content if b.get("type") == "text")
+
+
+def user_message(text: str) -> Message:
+    """A text of our own for the model."""
+    return Message(role="user", content=[{"type": "text", "text": text}])

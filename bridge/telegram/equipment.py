@@ -1,0 +1,26 @@
+"""What every answer needs; made once."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from bridge.agent.model import Model
+from bridge.clock import Clock
+from bridge.queue import Queue
+from bridge.telegram.buttons import Signer
+from bridge.telegram.chosen import Chosen
+from bridge.telegram.schedule_commands import ScheduleCommands
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agent:
+    """What every answer needs; made once."""
+
+    queue: Queue
+    model: Model
+    clock: Clock
+    model_name: str
+    prompt: str
+    files_dir: Path
+    signer: Signer
+    schedules: ScheduleCommands
+    chosen: Chosen
