@@ -15,6 +15,7 @@ Status = Literal["asked", "allowed", "refused"]
 MOVES: Final = (
     *("move_chat", "move_jobs", "move_schedules", "move_proposals"),
     *("move_group", "move_preferences", "move_messages", "move_conversations"),
+    "move_hushed",
 )
 
 

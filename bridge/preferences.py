@@ -6,12 +6,13 @@ choices are also those of their chat.
 
 import re
 from dataclasses import dataclass, fields, replace
+from datetime import datetime
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
 from bridge.errors import KittError, ScheduleRefused
 from bridge.store import Tx
-from bridge.timing import zone_named
+from bridge.timing import Timing, zone_named
 
 Rich = Literal["off", "auto", "always"]
 Streaming = Literal["edit", "draft", "off"]
@@ -44,6 +45,17 @@ class Preferences:
     rich: str = "off"  # Rich Messages: off, auto (when a text needs them), always
     streaming: str = "edit"  # how an answer is shown while it is written: edit, draft, off
     costs: str = "on"  # money on cards
+
+    def quiet_until(self, now: datetime, zone: str) -> datetime | None:
+        """When the quiet hours end in which `now` lies, in UTC; None outside them.
+
+        `zone` is theirs. The hours are those on the wall, also on a night the clocks change.
+        """
+        hours = QUIET.fullmatch(self.quiet)
+        if hours is None:
+            return None
+        start, end = (_next_at(clock, zone, now) for clock in hours.groups())
+        return end if end < start else None
 
 
 NAMES: Final = tuple(field.name for field in fields(Preferences))
@@ -92,6 +104,11 @@ def _fits(name: str, value: str) -> bool:
         hours = QUIET.fullmatch(value)
         return hours is not None and hours[1] != hours[2]
     return re.fullmatch("[a-z]{2}", value) is not None
+
+
+def _next_at(clock: str, zone: str, now: datetime) -> datetime:
+    hour, minute = clock.split(":")
+    return Timing(cron=f"{int(minute)} {int(hour)} * * *", zone=zone).next_after(now)
 
 
 def _is_zone(value: str) -> bool:

@@ -28,8 +28,10 @@ from bridge.settings import Secret, Settings
 from bridge.store import Store
 from bridge.telegram.api import Api
 from bridge.telegram.app import Bridge
+from bridge.telegram.bells import Bells
 from bridge.telegram.budget import Budget
 from bridge.telegram.buttons import Signer
+from bridge.telegram.chosen import Chosen
 from bridge.telegram.compose import plain_part
 from bridge.telegram.outbox import Outbox
 
@@ -222,6 +224,7 @@ class Desk:
         self.path = memory / "kitt.db"
         self.jobs_dir = memory / "jobs"
         self.base_url = telegram.base_url
+        self.chosen = Chosen()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -237,6 +240,7 @@ class Desk:
             budget=Budget(self.clock),
             signer=Signer(self.telegram.token),
             clock=self.clock,
+            bells=Bells(chosen=self.chosen, clock=self.clock),
             jobs_dir=self.jobs_dir,
         )
         self._tasks.append(asyncio.create_task(self.outbox.run()))

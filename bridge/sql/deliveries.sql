@@ -36,7 +36,8 @@ UPDATE deliveries SET status = 'ready', error = :error WHERE id = :id
 
 -- name: part_sent
 -- One more part has arrived; the last one ends the delivery.
-UPDATE deliveries SET sent_parts = sent_parts + 1, message_id = :message_id, error = NULL,
+UPDATE deliveries SET sent_parts = sent_parts + 1, error = NULL,
+       message_id = coalesce(:message_id, message_id),
        status = CASE WHEN :last THEN 'sent' ELSE 'ready' END,
        sent_at = CASE WHEN :last THEN :now END
  WHERE id = :id

@@ -14,6 +14,10 @@ SELECT * FROM proposals WHERE id = :id AND chat_id = :chat_id
 -- The one a turn has made before.
 SELECT * FROM proposals WHERE source = :source
 
+-- name: earlier_proposal
+-- Whether someone has seen a proposal before this one.
+SELECT id FROM proposals WHERE user_id = :user_id AND id < :id LIMIT 1
+
 -- name: proposal_saved
 -- It is a schedule now; only an open one becomes one.
 UPDATE proposals SET status = 'saved', schedule_id = :schedule_id

@@ -26,6 +26,7 @@ from bridge.proposals import Proposal
 from bridge.shown import Room
 from bridge.store import Tx
 from bridge.telegram import compose, file_questions
+from bridge.telegram.bells import answer_parts, waited
 from bridge.telegram.compose import Part
 from bridge.telegram.equipment import Agent
 from bridge.telegram.gate import Incoming
@@ -154,7 +155,7 @@ class Answer:
             if self._done(tx):  # else it was answered in the meantime
                 self._remember(tx, openings, f"{written}\n{STOPPED_NOTE}".strip())
                 text = f"{written}\n\n{mark}" if self._stream.readable else mark
-                self._owe(tx, self._parts(text))
+                self._owe(tx, self._parts(text, rings=False))  # who says stop is looking
             if held:
                 hold(tx, held, self._agent.signer, now=self._now())
 
@@ -223,7 +224,7 @@ class Answer:
             self._owe(tx, self._parts(say(self._last.language, "refused", why=text)))
         elif outcome.kind == "handed_over":
             if said := self._rendered[0] or self._stream.written:
-                self._owe(tx, self._parts(said))
+                self._owe(tx, self._parts(said, rings=False))
         elif self._must_be_a_job(text):
             self._force_job(tx, text)
         else:
@@ -242,7 +243,7 @@ class Answer:
     def _force_job(self, tx: Tx, answer: str) -> None:
         acknowledgement = short(answer, 300)
         if self._stream.readable:  # it can be read already
-            self._owe(tx, self._parts(answer))
+            self._owe(tx, self._parts(answer, rings=False))
             acknowledgement = ""
         self._start_job(tx, acknowledgement)
 
@@ -254,7 +255,7 @@ class Answer:
         job_id = self._start_job(tx, sentence)
         self._remember(tx, self._opened(seen=False), f"{sentence} (#{job_id})")
         if self._stream.readable:
-            self._owe(tx, self._parts(self._stream.written))
+            self._owe(tx, self._parts(self._stream.written, rings=False))
 
     def _go_on_as_job(self, tx: Tx) -> None:
         """What was done so far goes with it; so do the words, where they can be read."""
@@ -274,7 +275,7 @@ class Answer:
         said = f"{written.strip()}\n{sentence} (#{job.id})".strip()
         self._remember(tx, self._opened(seen=False), said)
         if self._stream.readable:
-            self._owe(tx, self._parts(written))
+            self._owe(tx, self._parts(written, rings=False))
 
     def _start_job(self, tx: Tx, acknowledgement: str) -> int:
         queue, now = self._agent.queue, self._now()
@@ -313,10 +314,8 @@ class Answer:
         if self._stream.message_id is None:
             self._stream.message_id = shown  # by a bridge that was killed over it
         if messages > MESSAGES_MAX:
-            await store.write(
-                lambda tx: conversation.trim(tx, self._conversation, keep=MESSAGES_KEPT),
-                durable=False,
-            )
+            name, keep = self._conversation, MESSAGES_KEPT
+            await store.write(lambda tx: conversation.trim(tx, name, keep=keep), durable=False)
         openings = self._opened(seen=seen)
         if jobs:
             openings[0].content.insert(0, text_block(f"<kitt-state>{state_of(jobs)}</kitt-state>"))
@@ -332,7 +331,8 @@ class Answer:
     def _asked_for_background(self) -> bool:
         return any(asks_for_background(item) for item in self._batch)
 
-    def _parts(self, text: str) -> list[Part]:
+    def _parts(self, text: str, *, rings: bool = True) -> list[Part]:
+        """In the message that is shown already, or as a new one that rings when it took long."""
         parts = compose.text_parts(
             text,
             language=self._last.language,
@@ -340,8 +340,8 @@ class Answer:
             reply_to=self._last.reply_to,
             rich=cast(Rich, self._agent.chosen.of(self._last.chat_id).rich),
         )
-        shown = self._stream.message_id
-        return parts if shown is None else compose.replacing(parts, shown)
+        rings = rings and waited(self._last.sent_at, self._agent.clock.now())
+        return answer_parts(parts, shown=self._stream.message_id, rings=rings)
 
     def _owe(self, tx: Tx, parts: list[Part]) -> None:
         owe(
@@ -384,7 +384,7 @@ class Answer:
 
     def _propose(self, tx: Tx, proposal: Proposal, acknowledgement: str) -> None:
         """Its own kind of delivery: what the model said before it comes before it."""
-        part = self._agent.schedules.show(proposal, acknowledgement, self._last.language)
+        part = self._agent.schedules.show(tx, proposal, acknowledgement, self._last.language)
         owe(
             tx,
             chat_id=proposal.chat_id,

@@ -187,32 +187,22 @@ class Api:
         buttons: Buttons | None = None,
     ) -> None:
         """Replace a message's text and buttons; the same text again is no error."""
-        try:
-            await _translated(
-                self.bot.edit_message_text(
-                    text,
-                    chat_id=int(chat_id),
-                    message_id=message_id,
-                    entities=entities_of(entities),
-                    reply_markup=keyboard_of(buttons),
-                    link_preview_options=LinkPreviewOptions(is_disabled=True),
-                )
-            )
-        except Rejected as error:
-            if error.reason != "same":
-                raise
+        edit = self.bot.edit_message_text(
+            text,
+            chat_id=int(chat_id),
+            message_id=message_id,
+            entities=entities_of(entities),
+            reply_markup=keyboard_of(buttons),
+            link_preview_options=LinkPreviewOptions(is_disabled=True),
+        )
+        await _unless("same", edit)
 
     async def edit_buttons(self, chat_id: str, message_id: int, buttons: Buttons) -> None:
         """Replace only the buttons of a message; the same ones again are no error."""
-        try:
-            await _translated(
-                self.bot.edit_message_reply_markup(
-                    chat_id=int(chat_id), message_id=message_id, reply_markup=keyboard_of(buttons)
-                )
-            )
-        except Rejected as error:
-            if error.reason != "same":
-                raise
+        edit = self.bot.edit_message_reply_markup(
+            chat_id=int(chat_id), message_id=message_id, reply_markup=keyboard_of(buttons)
+        )
+        await _unless("same", edit)
 
     async def send_rich(
         self,
@@ -252,11 +242,7 @@ class Api:
             reply_markup=keyboard_of(buttons),
             api_kwargs={"rich_message": {"html": html}},
         )
-        try:
-            await _translated(edit)
-        except Rejected as error:
-            if error.reason != "same":
-                raise
+        await _unless("same", edit)
 
     async def send_file(
         self,
@@ -283,6 +269,10 @@ class Api:
             )
         )
         return int(message.message_id)
+
+    async def delete(self, chat_id: str, message_id: int) -> None:
+        """Take a message away; one that is gone, or too old for it, is no error."""
+        await _unless("other", self.bot.delete_message(int(chat_id), message_id))
 
     async def download(self, file_id: str) -> bytes:
         """What is in a file, at most 20 MB."""
@@ -314,10 +304,6 @@ class Api:
         except (EndPointNotFound, ConfigError) as error:  # a 404 looks like a wrong token
             raise Rejected("no_drafts", "This server knows no drafts.") from error
 
-    async def delete(self, chat_id: str, message_id: int) -> None:
-        """Take a message of ours away."""
-        await _translated(self.bot.delete_message(int(chat_id), message_id))
-
     async def react(self, chat_id: str, message_id: int, emoji: str | None) -> None:
         """Put one of Telegram's fixed set of emoji on a message, or take ours away."""
         await _translated(
@@ -328,13 +314,8 @@ class Api:
         self, callback_id: str, text: str = "", *, alert: bool = False
     ) -> None:
         """Tell who pressed a button that it was seen; too late is no error."""
-        try:
-            await _translated(
-                self.bot.answer_callback_query(callback_id, text[:200] or None, show_alert=alert)
-            )
-        except Rejected as error:
-            if error.reason != "late":
-                raise
+        answer = self.bot.answer_callback_query(callback_id, text[:200] or None, show_alert=alert)
+        await _unless("late", answer)
 
     async def call(self, method: str, **given: Any) -> None:
         """Any other method, named and filled in as in the Bot API; what it returns is dropped."""
@@ -360,6 +341,15 @@ async def _translated(call: Awaitable[T]) -> T:
         if isinstance(error, EndPointNotFound):
             raise
         raise _our_error(error) from error
+
+
+async def _unless(reason: str, call: Awaitable[object]) -> None:
+    """Await a call that may be refused for this reason without any harm."""
+    try:
+        await _translated(call)
+    except Rejected as error:
+        if error.reason != reason:
+            raise
 
 
 def _our_error(error: TelegramError) -> KittError:

@@ -22,12 +22,14 @@ from bridge.telegram.admission import Admission
 from bridge.telegram.answer import Answer
 from bridge.telegram.api import Api, NotDelivered
 from bridge.telegram.attachments import Attachments
+from bridge.telegram.bells import Bells
 from bridge.telegram.budget import Budget
 from bridge.telegram.buttons import Signer
 from bridge.telegram.cards import Cards
 from bridge.telegram.chat_commands import ChatCommands
 from bridge.telegram.chosen import Chosen
 from bridge.telegram.commands import Commands, Family
+from bridge.telegram.digest import Digest
 from bridge.telegram.edits import Edits
 from bridge.telegram.equipment import Agent
 from bridge.telegram.errands import Errands
@@ -70,21 +72,19 @@ class Bridge:
         self._stopping = asyncio.Event()
         self._errands = Errands(clock)
         token = settings.need_token()
-        self._api = Api(
-            token=token,
-            base_url=settings.telegram_base_url,
-            base_file_url=settings.telegram_base_file_url,
-        )
+        self._api = _api_of(settings)
         self._budget = Budget(clock)
         self._signer = Signer(token)
         self._chosen = Chosen(zone=settings.zone)
         speaking: dict[str, Any] = {"api": self._api, "budget": self._budget, "clock": clock}
         shared: dict[str, Any] = {**speaking, "store": store, "signer": self._signer}
-        self._outbox = Outbox(**shared, jobs_dir=settings.jobs_dir)
-        self._cards = Cards(**shared)
+        bells = Bells(chosen=self._chosen, clock=clock)
+        self._outbox = Outbox(**shared, bells=bells, jobs_dir=settings.jobs_dir)
+        self._digest = Digest(store=store, bells=bells, signer=self._signer, clock=clock)
+        self._cards = Cards(**shared, chosen=self._chosen)
         queue = Queue(store=store, clock=clock, lease_s=settings.lease_s)
         about: dict[str, Any] = {"queue": queue, "signer": self._signer, "clock": clock}
-        schedules = ScheduleCommands(**about)
+        schedules = ScheduleCommands(**about, chosen=self._chosen)
         self._welcome = Welcome(**about, chosen=self._chosen)
         people, groups = self._deciding(settings)
         self._questions = FileQuestions(store=store, signer=self._signer, clock=clock)
@@ -147,7 +147,7 @@ class Bridge:
     def _families(
         self, settings: Settings, schedules: ScheduleCommands, **about: Any
     ) -> tuple[Family, ...]:
-        pages = JobPages(**about, username=lambda: self._api.me.username)
+        pages = JobPages(**about, chosen=self._chosen, username=lambda: self._api.me.username)
         return (
             RichCommands(),
             ChatCommands(
@@ -212,7 +212,7 @@ class Bridge:
         await self._store.read(self._routing.load)
         loops = [
             asyncio.create_task(loop)
-            for loop in (self._outbox.run(), self._cards.run(), self._pulse())
+            for loop in (self._outbox.run(), self._cards.run(), self._digest.run(), self._pulse())
         ]
         loops.append(asyncio.create_task(self._receive()))
         log.info("@%s is listening; %d owners", username, len(self._admission.owners))
@@ -300,3 +300,11 @@ class Bridge:
             draft_id=last.update_id,
         )
         return Answer(agent=self._agent, stream=stream, batch=batch)
+
+
+def _api_of(settings: Settings) -> Api:
+    return Api(
+        token=settings.need_token(),
+        base_url=settings.telegram_base_url,
+        base_file_url=settings.telegram_base_file_url,
+    )

@@ -20,6 +20,7 @@ from bridge.telegram import job_buttons, job_card, job_view
 from bridge.telegram.api import Ambiguous, Api, ChatMoved, Flooded, NotDelivered, Rejected
 from bridge.telegram.budget import Budget
 from bridge.telegram.buttons import Signer
+from bridge.telegram.chosen import Chosen
 from bridge.telegram.gate import language_of_chat
 from bridge.telegram.job_view import JobView
 from bridge.telegram.marked import Marked
@@ -47,13 +48,21 @@ class Cards:
     """Edits open cards. `refresh` does what is due and says when to come back."""
 
     def __init__(
-        self, *, store: Store, api: Api, budget: Budget, signer: Signer, clock: Clock
+        self,
+        *,
+        store: Store,
+        api: Api,
+        budget: Budget,
+        signer: Signer,
+        clock: Clock,
+        chosen: Chosen,
     ) -> None:
         self._store = store
         self._api = api
         self._budget = budget
         self._signer = signer
         self._clock = clock
+        self._chosen = chosen
         self._edited_at: dict[int, float] = {}
         self._changed = asyncio.Event()
 
@@ -164,7 +173,14 @@ class Cards:
         steps = job_view.CARD_STEPS if unfolded else 0
         job, now = Job.from_row(row), self._clock.now()
         return _Card(
-            view=job_view.look(tx, job, now, unfolded=unfolded, steps=steps),
+            view=job_view.look(
+                tx,
+                job,
+                now,
+                zone=self._chosen.zone_of_chat(job.chat_id),
+                unfolded=unfolded,
+                steps=steps,
+            ),
             message_id=row["message_id"],
             shown=row["shown"],
             language=language_of_chat(tx, row["chat_id"]),

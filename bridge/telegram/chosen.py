@@ -33,7 +33,15 @@ class Chosen:
 
     def zone(self, item: Incoming | Press) -> str:
         """The IANA name of the zone of who writes, or of the group; "" when nobody has set one."""
-        return self.of(item.user_id).zone or self.of(item.chat_id).zone or self.zone_of_bot
+        return self.zone_of(user_id=item.user_id, chat_id=item.chat_id)
+
+    def zone_of(self, *, user_id: str, chat_id: str) -> str:
+        """The same for a person in a chat."""
+        return self.of(user_id).zone or self.of(chat_id).zone or self.zone_of_bot
+
+    def zone_of_chat(self, chat_id: str) -> str:
+        """The IANA name of the zone in which a chat is told times; UTC when nobody has set one."""
+        return self.of(chat_id).zone or self.zone_of_bot or "UTC"
 
     def in_their_language(self, item: Incoming | Press) -> Incoming | Press:
         """The same update, to be answered in the language chosen for its chat or by its person."""

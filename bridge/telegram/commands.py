@@ -11,7 +11,7 @@ from bridge.clock import Clock, stamp
 from bridge.deliveries import owe
 from bridge.models import short
 from bridge.store import Store, Tx
-from bridge.telegram import compose, file_questions
+from bridge.telegram import bells, compose, file_questions
 from bridge.telegram.compose import Part
 from bridge.telegram.gate import Incoming, Press
 from bridge.telegram.inbox import all_over, over
@@ -131,6 +131,9 @@ class Commands:
             return
         if isinstance(to, Incoming) and to.in_group and parts[0]["do"] == "text":
             parts = [{**parts[0], "reply_to": to.reply_to}, *parts[1:]]
+        now = self._clock.now()
+        if isinstance(to, Press) or not bells.waited(to.sent_at, now):
+            parts = bells.unheard(parts)
         owe(
             tx,
             chat_id=to.chat_id,
@@ -138,7 +141,7 @@ class Commands:
             kind="reply",
             payload={"parts": parts},
             dedupe_key=f"update:{to.update_id}:{what}",
-            now=stamp(self._clock.now()),
+            now=stamp(now),
         )
 
     def _carry_out(self, tx: Tx, family: Family, message: Incoming) -> None:

@@ -1,9 +1,9 @@
 """What a delivery looks like: from a job or an answer to the parts that Telegram takes.
 
 A part is plain data (it is stored before it is sent): `text`, `edit`, `rich`, `edit_rich`,
-`buttons`, `card`, `document` or `photo`, with what the call needs; `of_job` says which job it
-shows, and how. Up to three messages go inline; a longer text becomes its beginning and a `.md`
-file.
+`buttons`, `delete`, `card`, `document` or `photo`, with what the call needs; `of_job` says which
+job it shows, and how. Up to three messages go inline; a longer text becomes its beginning and a
+`.md` file.
 
 What reads Markdown is loaded with the first text: an idle process does not pay for the parser.
 """
@@ -13,7 +13,7 @@ from typing import Any, Final
 from bridge.models import Delivery, Job
 from bridge.preferences import Rich
 from bridge.telegram.gate import Press
-from bridge.telegram.render import render
+from bridge.telegram.render import render, utf16_length
 from bridge.telegram.split import split
 from bridge.telegram.texts import say
 
@@ -34,7 +34,7 @@ def text_parts(
     result_of: int | None = None,
     rich: Rich = "off",
 ) -> list[Part]:
-    """A Markdown text as messages: only the last one rings. Long code goes into files.
+    """A Markdown text as messages: only the last one rings, no file. Long code goes into files.
 
     `result_of` is the job whose result it is the beginning of: its file is read when it is sent.
     `rich` is what the chat has chosen.
@@ -101,6 +101,14 @@ def plain_part(text: str, *, reply_to: int | None = None, silent: bool = False) 
     return {"do": "text", "text": text, "entities": [], "reply_to": reply_to, "silent": silent}
 
 
+def marked(part: Part, language: str) -> Part:
+    """The same text with a line that says it may be a repeat; its entities move along."""
+    mark = say(language, "repeated") + "\n"
+    shift = utf16_length(mark)
+    entities = [{**item, "offset": item["offset"] + shift} for item in part["entities"]]
+    return {**part, "text": mark + part["text"], "entities": entities}
+
+
 def in_place(press: Press, part: Part) -> list[Part]:
     """Shown in the message that was tapped; as a new one when Telegram does not say which."""
     part = {**part, "silent": True}
@@ -121,7 +129,7 @@ def result_parts(
         result_of=job.id,
         rich=rich,
     )
-    return [*parts, *(file_part(job.id, file) for file in files)]
+    return [*parts, *({**file_part(job.id, file), "silent": True} for file in files)]
 
 
 def file_part(job_id: int, file: dict[str, str]) -> Part:

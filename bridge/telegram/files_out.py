@@ -44,6 +44,7 @@ class FilesOut:
                 delivery.chat_id,
                 say(language, "file_missing", name=part["name"]),
                 thread_id=delivery.thread_id,
+                silent=True,
             )
         mark = say(language, "repeated") + "\n" if doubtful else ""
         with closing(file):

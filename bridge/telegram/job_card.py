@@ -15,6 +15,7 @@ from bridge.telegram.cost_words import CENT_MICRO, money
 from bridge.telegram.job_view import JobView
 from bridge.telegram.marked import FOLDED_QUOTE, Marked
 from bridge.telegram.texts import say
+from bridge.telegram.times import local_text
 from bridge.usage import Spent
 
 SILENT_S: Final = 90.0  # nothing heard for so long is said
@@ -54,7 +55,7 @@ def card(view: JobView, *, language: str) -> Marked:
     for line in _running_lines(view, language):
         made.line(line)
     if view.unfolded:
-        steps = "\n".join(f"{step.at[11:19]} {short(step.text, 80)}" for step in view.steps)
+        steps = "\n".join(f"{view.clock(step.at)} {short(step.text, 80)}" for step in view.steps)
         made.line(f"{FOLD}{say(language, 'card_steps')}")
         made.line(steps or say(language, "card_no_steps"), FOLDED_QUOTE)
     return made
@@ -80,7 +81,7 @@ def _waits(view: JobView, language: str) -> str:
         key = "card_pending_after" if view.before else "card_pending"
         return say(language, key, before=view.before)
     if job.status is JobStatus.SCHEDULED:
-        return say(language, "card_scheduled", at=(job.run_at or "")[:16])
+        return say(language, "card_scheduled", at=local_text(job.run_at or "", view.zone, language))
     if job.status is JobStatus.BLOCKED and view.waits_for:
         return say(language, "card_blocked_by", jobs=numbers(view.waits_for))
     return say(language, f"card_{job.status}")

@@ -37,7 +37,7 @@ def details_part(
         made.line(say(language, "job_continues", id=job.continues))
     _times(made, job, language)
     if view.steps:
-        steps = (f"{step.at[11:19]} {short(step.text, 100)}" for step in view.steps)
+        steps = (f"{view.clock(step.at)} {short(step.text, 100)}" for step in view.steps)
         made.line(say(language, "card_steps")).line("\n".join(steps), FOLDED_QUOTE)
     if job.status is JobStatus.WAITING and job.question:
         made.line(f"❓ {short(job.question, PROMPT_CHARS)}")

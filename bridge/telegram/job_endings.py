@@ -57,7 +57,7 @@ def _title(job: Job, language: str) -> str:
 
 def _details(view: JobView) -> str:
     """The last steps, and the cause when it is longer than what is shown of it."""
-    lines = [f"{step.at[11:19]} {short(step.text, 100)}" for step in view.steps]
+    lines = [f"{view.clock(step.at)} {short(step.text, 100)}" for step in view.steps]
     error = (view.job.error or "").strip()
     if len(error) > CAUSE_CHARS_MAX or "\n" in error:
         lines.append(error[:DETAIL_CHARS_MAX])

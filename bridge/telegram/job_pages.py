@@ -10,6 +10,7 @@ from bridge.queue import Queue
 from bridge.store import Tx
 from bridge.telegram import job_list, job_view
 from bridge.telegram.buttons import Signer
+from bridge.telegram.chosen import Chosen
 from bridge.telegram.compose import Part, in_place, plain_part
 from bridge.telegram.gate import Incoming, Press
 from bridge.telegram.job_details import STEPS, details_part
@@ -26,6 +27,7 @@ class JobPages:
     queue: Queue
     signer: Signer
     clock: Clock
+    chosen: Chosen
     username: Callable[[], str] = lambda: ""
     names = ("jobs", "job")
     read_only = ("jobs", "job")
@@ -66,7 +68,8 @@ class JobPages:
     def details(self, tx: Tx, to: Incoming | Press, number: int) -> Part:
         """Everything about a job of this chat. Raises: JobNotFound."""
         job = self.queue.find(tx, number, to.chat_id)
-        view = job_view.look(tx, job, self.clock.now(), steps=STEPS)
+        zone = self.chosen.zone_of_chat(to.chat_id)
+        view = job_view.look(tx, job, self.clock.now(), zone=zone, steps=STEPS)
         files = [row["name"] for row in tx.all("files_of", job_id=job.id)]
         username = self.username()
         link = f"https://t.me/{username}?start=job_{job.id}" if username else ""

@@ -8,6 +8,7 @@ from bridge import usage
 from bridge.clock import moment
 from bridge.models import Job, JobStatus
 from bridge.store import Tx
+from bridge.telegram.times import local_clock
 from bridge.usage import Spent
 
 CARD_STEPS: Final = 3
@@ -34,6 +35,7 @@ class JobView:
     heard_at: str = ""  # when something was last heard of it, while it runs
     steps: tuple[Step, ...] = field(default=())  # the last ones, oldest first
     unfolded: bool = False  # its card shows them
+    zone: str = "UTC"  # in which its chat is told times
 
     @property
     def elapsed_s(self) -> float:
@@ -45,11 +47,23 @@ class JobView:
         """Seconds since something was last heard of it."""
         return self._since(self.heard_at)
 
+    def clock(self, at: str) -> str:
+        """The time of day of a stamp, as the chat is told it."""
+        return local_clock(at, self.zone)
+
     def _since(self, at: str | None) -> float:
         return max(0.0, (self.now - moment(at)).total_seconds()) if at else 0.0
 
 
-def look(tx: Tx, job: Job, now: datetime, *, unfolded: bool = False, steps: int = 0) -> JobView:
+def look(
+    tx: Tx,
+    job: Job,
+    now: datetime,
+    *,
+    zone: str = "UTC",
+    unfolded: bool = False,
+    steps: int = 0,
+) -> JobView:
     """The view of a job; `steps` is how many of its last steps are wanted."""
     pending, running = job.status is JobStatus.PENDING, job.status is JobStatus.RUNNING
     blocked = job.status is JobStatus.BLOCKED
@@ -65,4 +79,5 @@ def look(tx: Tx, job: Job, now: datetime, *, unfolded: bool = False, steps: int 
         heard_at=heard_at or "",
         steps=tuple(Step(at=row["at"], text=row["step"]) for row in reversed(rows)),
         unfolded=unfolded,
+        zone=zone,
     )

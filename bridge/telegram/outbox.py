@@ -10,6 +10,7 @@ import asyncio
 import json
 import logging
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,23 +22,20 @@ from bridge.models import Delivery
 from bridge.store import Store, Tx
 from bridge.telegram import compose, rich_out
 from bridge.telegram.api import Ambiguous, Api, ChatMoved, Flooded, NotDelivered, Rejected
+from bridge.telegram.bells import Bells
 from bridge.telegram.budget import Budget
 from bridge.telegram.buttons import Signer
 from bridge.telegram.compose import Part
 from bridge.telegram.files_out import FilesOut
 from bridge.telegram.gate import language_of_chat
 from bridge.telegram.parts import Parts
-from bridge.telegram.render import utf16_length
 from bridge.telegram.rich_out import RichOut
 from bridge.telegram.texts import say
 
 log = logging.getLogger(__name__)
 COPIES_MAX: Final = 3  # of a message that may have arrived each time; then it waits for the person
-CHANGES: Final = (
-    "edit",
-    "edit_rich",
-    "buttons",
-)  # of a message that is there: made twice, they do no harm
+# Of a message that is there: made twice, they do no harm.
+CHANGES: Final = ("edit", "edit_rich", "buttons", "delete")
 PLAIN: Final[dict[str, Any]] = {
     "entities": [],
     "reply_to": None,
@@ -67,6 +65,7 @@ class Outbox:
         budget: Budget,
         signer: Signer,
         clock: Clock,
+        bells: Bells,
         jobs_dir: Path,
     ) -> None:
         self._store = store
@@ -74,8 +73,9 @@ class Outbox:
         self._budget = budget
         self._clock = clock
         self._rich = RichOut(api=api, signer=signer)
-        self._parts = Parts(store=store, signer=signer, clock=clock)
+        self._parts = Parts(store=store, signer=signer, clock=clock, chosen=bells.chosen)
         self._files = FilesOut(store=store, api=api, jobs_dir=jobs_dir)
+        self._bells = bells
         self._lanes: dict[str, asyncio.Task[None]] = {}
         self.held: set[str] = set()  # chats whose person has blocked the bot
         self._owed = asyncio.Event()
@@ -163,6 +163,8 @@ class Outbox:
             await self._over(delivery.id, "dropped", "nothing to send")
             return True
         part = dict(parts[delivery.sent_parts])
+        if hushed_until := self._bells.hush(delivery, part):
+            part["silent"] = True
         doubtful = state.doubtful and part["do"] not in CHANGES
         if doubtful and state.copies >= COPIES_MAX:
             log.warning("Delivery %d waits until its person writes again", delivery.id)
@@ -198,10 +200,11 @@ class Outbox:
             return True
         except Rejected as error:
             return await self._rejected(delivery, parts, error)
-        await self._sent(delivery, parts, message_id)
+        await self._sent(delivery, parts, message_id, hushed_until)
         return True
 
-    async def _send_part(self, delivery: Delivery, part: Part, *, doubtful: bool) -> int:
+    async def _send_part(self, delivery: Delivery, part: Part, *, doubtful: bool) -> int | None:
+        """The id of the message; none when it was taken away."""
         chat_id, thread_id = delivery.chat_id, part.get("thread_id", delivery.thread_id)
         if part["do"] == "buttons":
             await self._api.edit_buttons(chat_id, part["message_id"], part["buttons"])
@@ -226,8 +229,11 @@ class Outbox:
         if part["do"] == "leave":
             await self._api.leave(chat_id)
             return 0
+        if part["do"] == "delete":
+            await self._api.delete(chat_id, part["message_id"])
+            return None
         if doubtful:
-            part = _marked(part, await self._language(chat_id))
+            part = compose.marked(part, await self._language(chat_id))
         return await self._api.send_text(
             chat_id,
             part["text"],
@@ -238,7 +244,9 @@ class Outbox:
             buttons=buttons,
         )
 
-    async def _sent(self, delivery: Delivery, parts: list[Part], message_id: int) -> None:
+    async def _sent(
+        self, delivery: Delivery, parts: list[Part], message_id: int | None, until: datetime | None
+    ) -> None:
         part = parts[delivery.sent_parts]
 
         def done(tx: Tx) -> None:
@@ -258,6 +266,8 @@ class Outbox:
                     job_id=job_id,
                     what=what,
                 )
+            if until is not None:
+                self._bells.keep(tx, delivery, until)
             if part["do"] == "card":
                 tx.run(
                     "insert_card",
@@ -269,6 +279,8 @@ class Outbox:
                 tx.wake("bridge")  # the job may have moved on while its card was under way
 
         await self._store.write(done, durable=False)
+        if until is not None:
+            self._bells.hushed.set()
 
     async def _rejected(self, delivery: Delivery, parts: list[Part], error: Rejected) -> bool:
         """Telegram refuses this part: change what it refuses, hold the chat, or give up."""
@@ -294,9 +306,8 @@ class Outbox:
             )
         elif error.reason == "too_big":
             language = await self._language(delivery.chat_id)
-            parts[delivery.sent_parts] = compose.plain_part(
-                say(language, "file_too_big", name=part.get("name", ""))
-            )
+            text = say(language, "file_too_big", name=part.get("name", ""))
+            parts[delivery.sent_parts] = compose.plain_part(text, silent=True)
         elif error.reason == "blocked":
             log.info("Chat %s has blocked the bot; what is owed to it waits", delivery.chat_id)
             self.held.add(delivery.chat_id)  # first: its person may write at once
@@ -315,6 +326,7 @@ class Outbox:
         def move(tx: Tx) -> None:
             tx.run("delivery_waits", id=delivery.id, error=None)
             groups.move(tx, delivery.chat_id, new_id)
+            self._bells.chosen.renew(tx, new_id)
 
         await self._store.write(move)
 
@@ -335,11 +347,3 @@ class Outbox:
 
     async def _language(self, chat_id: str) -> str:
         return await self._store.read(lambda tx: language_of_chat(tx, chat_id))
-
-
-def _marked(part: Part, language: str) -> Part:
-    """The same text with a line that says it may be a repeat; its entities move along."""
-    mark = say(language, "repeated") + "\n"
-    shift = utf16_length(mark)
-    entities = [{**item, "offset": item["offset"] + shift} for item in part["entities"]]
-    return {**part, "text": mark + part["text"], "entities": entities}

@@ -14,6 +14,7 @@ from bridge.preferences import Rich, preferences_of
 from bridge.store import Store, Tx
 from bridge.telegram import compose, job_card, job_endings, job_view
 from bridge.telegram.buttons import Signer
+from bridge.telegram.chosen import Chosen
 from bridge.telegram.compose import INLINE_CHARS_MAX, Part
 from bridge.telegram.gate import language_of_chat
 from bridge.telegram.job_view import JobView
@@ -28,10 +29,11 @@ _Found = tuple[JobView, list[dict[str, str]], Rich]
 class Parts:
     """Makes and keeps the parts of deliveries."""
 
-    def __init__(self, *, store: Store, signer: Signer, clock: Clock) -> None:
+    def __init__(self, *, store: Store, signer: Signer, clock: Clock, chosen: Chosen) -> None:
         self._store = store
         self._signer = signer
         self._clock = clock
+        self._chosen = chosen
 
     async def of(self, delivery: Delivery) -> list[Part]:
         """All parts, those already sent too; none when the job it tells of is gone."""
@@ -48,7 +50,8 @@ class Parts:
             job = Job.from_row(row)
             files = [dict(file) for file in tx.all("files_of", job_id=job.id)]
             steps = job_view.CARD_STEPS if delivery.kind == "failure" else 0
-            view = job_view.look(tx, job, self._clock.now(), steps=steps)
+            zone = self._chosen.zone_of_chat(job.chat_id)
+            view = job_view.look(tx, job, self._clock.now(), zone=zone, steps=steps)
             return view, files, cast(Rich, preferences_of(tx, delivery.chat_id).rich)
 
         found = await self._store.read(look)

@@ -66,6 +66,8 @@ def without_rich(part: Part, language: str) -> list[Part]:
     parts = compose.text_parts(
         part["markdown"], language=language, file_name=part["file_name"], reply_to=reply_to
     )
+    if part.get("silent"):
+        parts = [{**each, "silent": True} for each in parts]
     if part.get("buttons"):
         parts[_last_text(parts)]["buttons"] = part["buttons"]
     if part["do"] == "edit_rich":

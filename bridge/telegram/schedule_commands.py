@@ -7,6 +7,7 @@ message shows from then on, and the update being done. A tap changes the message
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from bridge import conversation, proposals, schedules
 from bridge.clock import Clock, stamp
@@ -18,6 +19,7 @@ from bridge.queue import Queue
 from bridge.store import Tx
 from bridge.telegram import schedule_words
 from bridge.telegram.buttons import Signer
+from bridge.telegram.chosen import Chosen
 from bridge.telegram.compose import Part, in_place, plain_part
 from bridge.telegram.gate import Incoming, Press
 from bridge.telegram.texts import say
@@ -33,6 +35,7 @@ class ScheduleCommands:
     queue: Queue
     signer: Signer
     clock: Clock
+    chosen: Chosen
     names = ("schedule",)
     read_only = ("schedule",)
     verbs = ("sl", "sd", "sn", "sp", "su", "sr", "sx", "ps", "pd")
@@ -70,9 +73,12 @@ class ScheduleCommands:
         except (ScheduleRefused, JobRefused) as error:
             return short(say(language, "schedule_unfit", why=str(error)), TOAST_CHARS_MAX), []
 
-    def show(self, proposal: Proposal, acknowledgement: str, language: str) -> Part:
+    def show(self, tx: Tx, proposal: Proposal, acknowledgement: str, language: str) -> Part:
         """The message that asks whether a proposal is what was meant. Raises: ScheduleRefused."""
         now = self.clock.now()
+        about: dict[str, Any] = {"user_id": proposal.user_id, "chat_id": proposal.chat_id}
+        guessed = not self.chosen.zone_of(**about)
+        first = tx.value("earlier_proposal", user_id=proposal.user_id, id=proposal.id) is None
         return schedule_words.proposal_part(
             proposal,
             proposal.upcoming(now),
@@ -80,6 +86,7 @@ class ScheduleCommands:
             language=language,
             now=now,
             acknowledgement=acknowledgement,
+            guessed=guessed and first,
         )
 
     def _list(self, tx: Tx, to: Incoming | Press, page: int) -> Part:

@@ -16,6 +16,7 @@ from bridge.telegram.api import Buttons
 from bridge.telegram.buttons import Signer
 from bridge.telegram.compose import Part
 from bridge.telegram.texts import names, say
+from bridge.telegram.times import time_text
 
 PAGE: Final = 8  # schedules of one message, with a row of buttons each
 UNITS: Final = (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
@@ -52,14 +53,6 @@ def when(new: NewSchedule, language: str) -> str:
             chosen = ", ".join(names(language, "days")[number] for number in numbers)
             return say(language, "when_days", days=chosen, time=time)
     return say(language, "when_cron", cron=short(cron, 60))
-
-
-def time_text(time: datetime, language: str, *, now: datetime) -> str:
-    """`Mon 30 Nov 07:30`; with the year when it is another one."""
-    month = names(language, "months")[time.month - 1]
-    year = f" {time.year}" if time.year != now.year else ""
-    day = names(language, "days")[time.weekday()]
-    return f"{day} {time.day} {month}{year} {time:%H:%M}"
 
 
 def list_part(
@@ -144,10 +137,12 @@ def proposal_part(
     language: str,
     now: datetime,
     acknowledgement: str = "",
+    guessed: bool = False,
 ) -> Part:
-    """What was understood, when it would come, and the two buttons."""
+    """What was understood, when it would come, and the two buttons; `guessed`: its zone."""
     lines = [acknowledgement, ""] if acknowledgement else []
     lines += proposal_lines(proposal, times, language, now)
+    lines += [say(language, "proposal_zone")] if guessed else []
     lines += ["", say(language, "proposal_how")]
     buttons = signer.row(
         proposal.chat_id,

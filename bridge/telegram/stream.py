@@ -199,6 +199,7 @@ class Stream:
                         entities=entities,
                         thread_id=self._thread_id,
                         reply_to=self._reply_to,
+                        silent=True,  # a few words are no reason to look
                         buttons=self._buttons,
                     )
                     failpoints.hit("after_first_words")

@@ -23,10 +23,9 @@ async def test_a_question_is_answered_with_one_request_and_one_send(
     assert methods == ["sendMessage"]
 
 
-async def test_a_short_answer_rings_and_has_no_buttons(bridge: House, chat: Person) -> None:
+async def test_a_short_answer_is_one_message_without_buttons(bridge: House, chat: Person) -> None:
     answer = await chat.ask("Hello")
 
-    assert not answer.silent
     assert answer.buttons == []
     assert answer.edits == 0
 

@@ -20,9 +20,11 @@ from bridge.prices import Usage
 from bridge.queue import Queue
 from bridge.store import Store
 from bridge.telegram.api import Api
+from bridge.telegram.bells import Bells
 from bridge.telegram.budget import Budget
 from bridge.telegram.buttons import Signer
 from bridge.telegram.cards import CLOCK_EDIT_S, FAST_EDIT_S, SLOW_EDIT_S, Cards
+from bridge.telegram.chosen import Chosen
 from bridge.telegram.compose import plain_part
 from bridge.telegram.outbox import Outbox
 from bridge.usage import account
@@ -58,8 +60,12 @@ class Board:
             "signer": Signer(self.telegram.token),
             "clock": self.clock,
         }
-        self.cards = Cards(**shared)
-        self.outbox = Outbox(**shared, jobs_dir=self.path.parent / "jobs")
+        self.cards = Cards(**shared, chosen=Chosen())
+        self.outbox = Outbox(
+            **shared,
+            bells=Bells(chosen=Chosen(), clock=self.clock),
+            jobs_dir=self.path.parent / "jobs",
+        )
         self._sending = asyncio.create_task(self.outbox.run())
 
     async def stop(self) -> None:

@@ -73,7 +73,7 @@ async def test_a_voice_message_is_shown_as_a_silent_quote_and_then_answered(
     quote, answer = chat.shown(after=sent)
     assert quote.text == f"🎤 “{WORDS}”"
     assert quote.entities == [{"type": "blockquote", "offset": 0, "length": len(WORDS) + 5}]
-    assert (quote.reply_to, quote.silent, answer.silent) == (sent, True, False)
+    assert (quote.reply_to, quote.silent, answer.silent) == (sent, True, True)
     assert said(hearing) == f"{WORDS}\n(spoken; the words are a transcriber's)"
 
 

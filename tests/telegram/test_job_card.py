@@ -161,7 +161,7 @@ def test_the_last_face_of_a_card_tells_what_it_cost(status: JobStatus) -> None:
 @pytest.mark.parametrize(
     ("status", "line"),
     [
-        (JobStatus.SCHEDULED, "🕓 Goes on at 2026-11-22 07:35 UTC"),
+        (JobStatus.SCHEDULED, "🕓 Goes on: Sun 22 Nov 07:35"),
         (JobStatus.BLOCKED, "⛓ Waits for another job"),
         (JobStatus.WAITING, "❓ Waits for your answer"),
     ],

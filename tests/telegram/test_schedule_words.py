@@ -9,8 +9,9 @@ from fakes import START
 
 from bridge.schedules import NewSchedule, Schedule
 from bridge.telegram.buttons import Signer
-from bridge.telegram.schedule_words import PAGE, list_part, one_part, time_text, when
+from bridge.telegram.schedule_words import PAGE, list_part, one_part, when
 from bridge.telegram.texts import LANGUAGES, names
+from bridge.telegram.times import time_text
 
 SIGNER = Signer("123456789:" + "A" * 35)
 ONE = Schedule(

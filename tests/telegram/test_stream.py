@@ -151,7 +151,7 @@ async def test_blank_space_is_nothing_to_show(stream: Stream, reader: Reader) ->
     assert not stream.visible
 
 
-async def test_the_message_rings_and_has_the_stop_button(
+async def test_the_message_makes_no_sound_and_has_the_stop_button(
     stream: Stream, reader: Reader, telegram: TelegramEmulator
 ) -> None:
     stream.start()
@@ -159,7 +159,7 @@ async def test_the_message_rings_and_has_the_stop_button(
     await reader.later(0.4, WORDS)
 
     message = telegram.messages(CHAT)[-1]
-    assert not message.silent
+    assert message.silent
     assert message.buttons[0][0]["text"] == "⏹ Stop"
 
 
