@@ -8,9 +8,10 @@
     │  ├─ StoreBusy           another process kept the database locked
     │  ├─ NewerSchema         another process has upgraded the database: end and start anew
     │  └─ AlreadyRunning      the same slot is held by a living process
-    ├─ JobRefused             a new job does not fit; nothing was stored
+    ├─ Refused                what was asked does not fit; its code is said in any language
+    │  ├─ JobRefused          a new job does not fit; nothing was stored
+    │  └─ ScheduleRefused     a schedule can never come, or may not; nothing was stored
     ├─ JobNotFound            no such job
-    ├─ ScheduleRefused        a schedule can never come, or may not; nothing was stored
     ├─ ScheduleNotFound       no such schedule
     ├─ JobWaits               a job asked its user; its attempt is over until the answer comes
     ├─ LeaseLost              the job is no longer ours: stop, write nothing
@@ -61,7 +62,20 @@ class AlreadyRunning(TryLater):
     """The slot (bridge, worker N, supervisor) is held by a living process."""
 
 
-class JobRefused(KittError):
+class Refused(KittError):
+    """What was asked does not fit.
+
+    `message` is for the shell and the model. `code` and `values` are for people: a chat says them
+    in its own language (`refused_<code>`); without a code it has only the message.
+    """
+
+    def __init__(self, message: str, code: str = "", **values: object) -> None:
+        super().__init__(message)
+        self.code = code
+        self.values = values
+
+
+class JobRefused(Refused):
     """A new job does not fit; nothing was stored."""
 
 
@@ -69,7 +83,7 @@ class JobNotFound(KittError):
     """There is no such job for whoever asks."""
 
 
-class ScheduleRefused(KittError):
+class ScheduleRefused(Refused):
     """A schedule cannot be read, never comes, or comes too often; nothing was stored."""
 
 

@@ -186,28 +186,35 @@ class Delivery:
 def check_new(new: NewJob) -> None:
     """Refuse what can never be worked on, before anything is stored. Raises: JobRefused."""
     if not clean_text(new.prompt).strip():
-        raise JobRefused("A job needs a prompt: say what is to be done.")
+        raise JobRefused("A job needs a prompt: say what is to be done.", "no_prompt")
     if len(new.prompt) > PROMPT_CHARS_MAX:
         raise JobRefused(
             f"The prompt has {len(new.prompt):,} characters and at most {PROMPT_CHARS_MAX:,} fit: "
-            "put the text in a file and describe the task."
+            "put the text in a file and describe the task.",
+            "prompt_too_long",
+            chars=len(new.prompt),
+            chars_max=PROMPT_CHARS_MAX,
         )
     if not new.chat_id.strip():
-        raise JobRefused("A job needs a chat_id.")
+        raise JobRefused("A job needs a chat_id.", "no_chat")
     if not KIND.fullmatch(new.kind):
         raise JobRefused(
             f"{short(new.kind, 40)!r} cannot be a kind: take at most 30 of a-z, 0-9, - and _, "
-            "a letter first."
+            "a letter first.",
+            "kind",
+            kind=short(new.kind, 40),
         )
     if new.unique_key is not None and not new.unique_key.strip():
-        raise JobRefused("The key of a job must not be empty: give it a word, or none.")
+        raise JobRefused("The key of a job must not be empty: give it a word, or none.", "key")
     if new.data is not None:
         try:
             json.loads(new.data, parse_constant=_no_number)
         except ValueError as error:
-            raise JobRefused(f"The data of a job must be JSON: {error}.") from None
+            raise JobRefused(f"The data of a job must be JSON: {error}.", "data") from None
         except RecursionError:
-            raise JobRefused("The data of a job is nested too deeply: make it flatter.") from None
+            raise JobRefused(
+                "The data of a job is nested too deeply: make it flatter.", "data"
+            ) from None
 
 
 def _no_number(name: str) -> None:

@@ -67,13 +67,16 @@ def propose(tx: Tx, new: NewSchedule, *, source: str, now: datetime) -> Proposal
     schedules.job_of(new)
     if len(new.cron or "") > CRON_CHARS_MAX:
         raise ScheduleRefused(
-            f"cron has more than {CRON_CHARS_MAX} characters: write it shorter, such as 1-5."
+            f"cron has more than {CRON_CHARS_MAX} characters: write it shorter, such as 1-5.",
+            "cron",
         )
     new.timing.check(now, min_every_s=MIN_EVERY_S)
     if full(tx, new.chat_id):
         raise ScheduleRefused(
             f"This chat has {SCHEDULES_MAX} schedules, the most there may be: one must be removed "
-            "first, with /schedule."
+            "first, with /schedule.",
+            "full",
+            count=SCHEDULES_MAX,
         )
     proposal_id = tx.insert(
         "insert_proposal",

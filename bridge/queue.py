@@ -131,7 +131,9 @@ class Queue(Leases):
         found = self.find(tx, job_id, chat_id)
         twin = tx.value("live_job_by_key", unique_key=found.unique_key)
         if twin not in (None, job_id):
-            raise JobRefused(f"Job {twin} does the same: wait for it, or cancel it first.")
+            raise JobRefused(
+                f"Job {twin} does the same: wait for it, or cancel it first.", "twin", id=twin
+            )
         now = self._now()
         row = tx.one("retry_job", id=job_id, expires_at=self._new_expiry(found, now))
         if row is None:
@@ -195,7 +197,9 @@ class Queue(Leases):
             row = tx.one("snooze_job", id=job_id, run_at=run_at, expires_at=expires_at)
             if row is None:
                 raise JobRefused(
-                    f"Job {job_id} is {found.status}: only one that waits can be put off."
+                    f"Job {job_id} is {found.status}: only one that waits can be put off.",
+                    "not_put_off",
+                    id=job_id,
                 )
             job = Job.from_row(row)
             record.note(tx, job, "snoozed", f"until {run_at} UTC", now=self._now())
@@ -213,10 +217,18 @@ class Queue(Leases):
         """`answer` inside the caller's transaction."""
         found = self.find(tx, job_id, chat_id)
         if not clean_text(text).strip():
-            raise JobRefused(f"The answer to job {job_id} is empty: say what it is to go on with.")
+            raise JobRefused(
+                f"The answer to job {job_id} is empty: say what it is to go on with.",
+                "no_answer",
+                id=job_id,
+            )
         row = tx.one("answer_job", id=job_id, answer=clean_text(text))
         if row is None:
-            raise JobRefused(f"Job {job_id} is {found.status}: it waits for no answer.")
+            raise JobRefused(
+                f"Job {job_id} is {found.status}: it waits for no answer.",
+                "asks_nothing",
+                id=job_id,
+            )
         job = Job.from_row(row)
         record.note(tx, job, "answered", now=self._now())  # what was said is not for the history
         tx.wake("worker")
@@ -267,9 +279,15 @@ class Queue(Leases):
             try:
                 status = self.find(tx, parent_id).status
             except JobNotFound:
-                raise JobRefused(f"There is no job {parent_id} to wait for.") from None
+                raise JobRefused(
+                    f"There is no job {parent_id} to wait for.", "no_parent", id=parent_id
+                ) from None
             if status in (JobStatus.FAILED, JobStatus.CANCELLED) and new.if_parent_fails != "run":
-                raise JobRefused(f"Job {parent_id} is {status}: nothing can wait for it.")
+                raise JobRefused(
+                    f"Job {parent_id} is {status}: nothing can wait for it.",
+                    "parent_over",
+                    id=parent_id,
+                )
             if not status.final:
                 still_open.append(parent_id)
         return still_open

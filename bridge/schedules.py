@@ -164,7 +164,9 @@ def run_now(tx: Tx, queue: Queue, schedule_id: int, *, chat_id: str | None = Non
     live = tx.one("job_of_schedule", source=None, unique_key=schedule.unique_key)
     if live is not None:
         raise ScheduleRefused(
-            f"Job {live['id']} of schedule {schedule_id} has not ended: wait for it, or cancel it."
+            f"Job {live['id']} of schedule {schedule_id} has not ended: wait for it, or cancel it.",
+            "busy",
+            id=live["id"],
         )
     job = queue.insert(tx, job_of(schedule))
     tx.run("run_schedule", id=schedule_id, job_id=job.id)
@@ -176,7 +178,11 @@ def job_of(new: NewSchedule, *, source: str | None = None) -> NewJob:
     for field in ("priority", "thread_id"):
         number = getattr(new, field)
         if not isinstance(number, int) or abs(number) > NUMBER_MAX:
-            raise ScheduleRefused(f"{field} must be a whole number; got {short(str(number), 40)}.")
+            raise ScheduleRefused(
+                f"{field} must be a whole number; got {short(str(number), 40)}.",
+                "number",
+                name=field,
+            )
     stored = new if isinstance(new, Schedule) else None
     job = NewJob(
         chat_id=new.chat_id,

@@ -44,7 +44,9 @@ class Timing:
             if any((b - a).total_seconds() < min_every_s for a, b in pairwise(soon)):
                 raise ScheduleRefused(
                     f"cron {short(self.cron, 60)!r} comes more often than every {min_every_s} "
-                    "seconds, the most that is allowed here: make it rarer."
+                    "seconds, the most that is allowed here: make it rarer.",
+                    "too_often",
+                    minutes=min_every_s // 60,
                 )
 
     def next_after(self, after: datetime, *, since: datetime | None = None) -> datetime:
@@ -70,11 +72,15 @@ class Timing:
 
     def _every(self, low: int) -> int:
         if (self.cron is None) == (self.every_s is None):
-            raise ScheduleRefused("A schedule needs either cron or every_s, and not both.")
+            raise ScheduleRefused(
+                "A schedule needs either cron or every_s, and not both.", "no_times"
+            )
         if not isinstance(self.every_s, int) or not low <= self.every_s <= EVERY_S_MAX:
             raise ScheduleRefused(
                 f"every_s must be whole seconds from {low} to {EVERY_S_MAX} (a year); "
-                f"got {short(str(self.every_s), 40)}."
+                f"got {short(str(self.every_s), 40)}.",
+                "every",
+                seconds=low,
             )
         return self.every_s
 
@@ -85,7 +91,9 @@ def zone_named(name: str) -> ZoneInfo:
         return ZoneInfo(name)
     except (LookupError, ValueError, OSError):  # unknown, no relative path, a folder
         raise ScheduleRefused(
-            f"zone {short(name, 40)!r} is not known: give a name such as Europe/Amsterdam or UTC."
+            f"zone {short(name, 40)!r} is not known: give a name such as Europe/Amsterdam or UTC.",
+            "zone",
+            zone=short(name, 40),
         ) from None
 
 
@@ -104,7 +112,8 @@ def _cron(cron: str, local: datetime) -> "CronSim":
         wrong = "has not five fields"
     raise ScheduleRefused(
         f"cron {short(cron, 60)!r} {wrong}: write minute, hour, day of the month, month and "
-        "day of the week, such as '30 7 * * 1-5'."
+        "day of the week, such as '30 7 * * 1-5'.",
+        "cron",
     )
 
 
@@ -127,7 +136,9 @@ def _next_of_cron(cron: str, zone: ZoneInfo, after: datetime) -> datetime:
         if found is not None and not look_back:
             break
     if found is None:
-        raise ScheduleRefused(f"cron {short(cron, 60)!r} never comes: there is no such day.")
+        raise ScheduleRefused(
+            f"cron {short(cron, 60)!r} never comes: there is no such day.", "never"
+        )
     return found
 
 

@@ -18,7 +18,7 @@ from bridge.telegram.gate import Incoming, Press
 from bridge.telegram.job_list import LIVE, filter_of
 from bridge.telegram.job_pages import Done, JobPages, number_of
 from bridge.telegram.openings import text_block, with_context, with_quote
-from bridge.telegram.texts import say
+from bridge.telegram.texts import reason, say
 from bridge.tools.jobs import Origin, start_again, start_job
 
 CHOICE: Final = 8  # jobs offered when a command does not say which
@@ -65,7 +65,7 @@ class JobCommands:
         except JobNotFound:
             return say(press.language, "no_job", id=number), []
         except JobRefused as error:
-            return str(error), []
+            return reason(press.language, error), []
 
     def _bg(self, tx: Tx, message: Incoming, argument: str) -> list[Part]:
         if not argument:
@@ -93,7 +93,7 @@ class JobCommands:
                 acknowledgement=acknowledgement,
             )
         except JobRefused as error:
-            return [compose.plain_part(str(error))]
+            return [compose.plain_part(reason(message.language, error))]
         now = stamp(self.clock.now())
         said = [file.block("other") for file in message.files]
         said.append(text_block(conversation.without_tags(argument)))
@@ -155,7 +155,7 @@ class JobCommands:
         except JobNotFound:
             return [compose.plain_part(say(message.language, "no_job", id=number))]
         except JobRefused as error:
-            return [compose.plain_part(str(error))]
+            return [compose.plain_part(reason(message.language, error))]
 
     def _cancel_in_details(self, tx: Tx, press: Press, number: int) -> Done:
         text = self._cancel_text(tx, press, number)

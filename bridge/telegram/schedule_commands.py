@@ -22,7 +22,7 @@ from bridge.telegram.buttons import Signer
 from bridge.telegram.chosen import Chosen
 from bridge.telegram.compose import Part, in_place, plain_part
 from bridge.telegram.gate import Incoming, Press
-from bridge.telegram.texts import say
+from bridge.telegram.texts import reason, say
 
 TOAST_CHARS_MAX = 190  # Telegram shows 200
 Done = tuple[str, list[Part]]  # the short text for who pressed, and what the chat is owed
@@ -71,7 +71,9 @@ class ScheduleCommands:
                 return say(language, "no_proposal"), []
             return say(language, "no_schedule", id=number), []
         except (ScheduleRefused, JobRefused) as error:
-            return short(say(language, "schedule_unfit", why=str(error)), TOAST_CHARS_MAX), []
+            return short(
+                say(language, "schedule_unfit", why=reason(language, error)), TOAST_CHARS_MAX
+            ), []
 
     def show(self, tx: Tx, proposal: Proposal, acknowledgement: str, language: str) -> Part:
         """The message that asks whether a proposal is what was meant. Raises: ScheduleRefused."""

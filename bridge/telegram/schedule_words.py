@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from bridge import schedules
+from bridge.errors import Refused
 from bridge.models import short
 from bridge.proposals import Proposal
 from bridge.schedules import NewSchedule, Schedule
@@ -15,7 +16,7 @@ from bridge.telegram import compose
 from bridge.telegram.api import Buttons
 from bridge.telegram.buttons import Signer
 from bridge.telegram.compose import Part
-from bridge.telegram.texts import names, say
+from bridge.telegram.texts import names, reason, say
 from bridge.telegram.times import time_text
 
 PAGE: Final = 8  # schedules of one message, with a row of buttons each
@@ -90,7 +91,7 @@ def one_part(schedule: Schedule, signer: Signer, *, language: str, now: datetime
     if not active:
         lines.append(say(language, "schedule_paused"))
     if schedule.error:
-        lines.append(say(language, "schedule_error", why=_error(schedule.error, language)))
+        lines.append(say(language, "schedule_error", why=_error(schedule, language, now)))
     lines.append(f"» {short(schedule.prompt, 300)}")
     if schedule.last_job_id:
         lines.append(say(language, "schedule_last", id=schedule.last_job_id))
@@ -185,17 +186,24 @@ def _lines_of(schedule: Schedule, language: str, now: datetime) -> str:
         f"{when(schedule, language)} · {state}",
     ]
     if schedule.error:
-        why = short(_error(schedule.error, language), 160)
+        why = short(_error(schedule, language, now), 160)
         lines.append(say(language, "schedule_error", why=why))
     return "\n".join(lines)
 
 
-def _error(error: str, language: str) -> str:
-    """Why it is paused or left one out: the usual reason translated, others as they stand."""
+def _error(schedule: Schedule, language: str, now: datetime) -> str:
+    """Why it is paused or left one out, in the language of the chat where that is known."""
+    error = str(schedule.error)
     skipped = re.fullmatch(r"(\d+) skipped: job (\d+) has not ended", error)
-    if skipped is None:
-        return short(error, 300)
-    return say(language, "schedule_skipped", times=skipped[1], id=skipped[2])
+    if skipped is not None:
+        return say(language, "schedule_skipped", times=skipped[1], id=skipped[2])
+    try:
+        schedules.job_of(schedule)
+        schedule.timing.next_after(now)
+    except Refused as refused:  # for the same reason still: this one can be translated
+        if str(refused) == error:
+            return reason(language, refused)
+    return short(error, 300)
 
 
 def _every(every_s: int, language: str) -> str:

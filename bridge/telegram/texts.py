@@ -5,6 +5,8 @@ import tomllib
 from pathlib import Path
 from typing import Any, Final
 
+from bridge.errors import Refused
+
 FOLDER: Final = Path(__file__).parent / "languages"
 DEFAULT: Final = "en"  # for whoever speaks none of them
 LANGUAGES: Final = (
@@ -52,6 +54,14 @@ def cause(language: str, error: str | None) -> str:
     if key not in _language(language):
         return error or ""
     return say(language, key) + (f" ({detail})" if detail else "")
+
+
+def reason(language: str, error: Refused) -> str:
+    """Why something does not fit: the translated code of the error, or what it says itself."""
+    key = f"refused_{error.code}"
+    if not error.code or key not in _language(language):
+        return str(error)
+    return say(language, key, **error.values)
 
 
 def _language(language: str) -> dict[str, Any]:

@@ -165,7 +165,7 @@ async def test_retry_of_a_job_that_has_a_twin_is_refused_with_a_sentence(
 
     answer = await chat.ask("/retry 1")
 
-    assert answer.text == "Job 2 does the same: wait for it, or cancel it first."
+    assert answer.text == "Job 2 does the same. Wait for it, or cancel it first: /cancel 2"
     await bridge.settled()
 
 
@@ -335,7 +335,7 @@ async def test_the_retry_button_of_a_twin_is_answered(bridge: House, chat: Perso
 
     answer = await chat.press(failure.message_id, "↻ Try again")
 
-    assert answer.text == "Job 2 does the same: wait for it, or cancel it first."
+    assert answer.text == "Job 2 does the same. Wait for it, or cancel it first: /cancel 2"
 
 
 async def test_a_button_for_another_chat_does_nothing(

@@ -221,7 +221,7 @@ async def test_resume_of_a_row_that_cannot_be_used_says_why(bridge: House, chat:
 
     toast = await chat.press(answer.message_id, "▶ Resume")
 
-    assert toast.text.startswith("That cannot be: zone 'Mars' is not known")
+    assert toast.text.startswith("That cannot be: I know no time zone “Mars”.")
     assert status(bridge) == "paused"
 
 

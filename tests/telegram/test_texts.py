@@ -88,7 +88,7 @@ def test_every_text_the_code_asks_for_exists() -> None:
 def test_no_text_is_left_over() -> None:
     patterns = (
         *("command_", "status_", "card_", "cause_", "alert_", "unit_", "when_one_"),
-        *("setting_", "choice_", "about_", "unfit_"),
+        *("setting_", "choice_", "about_", "unfit_", "refused_"),
         *("filter_name_", "bot_"),
     )
     unused = [
