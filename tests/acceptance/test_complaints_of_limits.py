@@ -4,6 +4,7 @@ Each test says what KITT does instead.
 """
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from chatting import CHAT, CURSOR, OTHER, Desk, House, Person
@@ -15,6 +16,15 @@ from bridge.emulator.script import Reply
 from bridge.emulator.telegram import TelegramEmulator
 from bridge.emulator.telegram_faults import Fault, FloodLimits
 
+USED: dict[str, Any] = {
+    "at": "2026-11-22 07:30:00.000",
+    "model": "claude-sonnet-5-5",
+    "input_tokens": 41_000,
+    "output_tokens": 1_000,
+    "cache_read": 0,
+    "cache_write": 0,
+    "latency_ms": 900,
+}
 WORDS = "Pelicans are large water birds with a throat pouch. "
 
 
@@ -24,11 +34,11 @@ WORDS = "Pelicans are large water birds with a throat pouch. "
 async def test_the_card_of_a_job_tells_what_it_has_used(bridge: House, chat: Person) -> None:
     await chat.ask("/bg Count the pelicans")
     job = await bridge.job_runs()
-    bridge.rows(
-        "INSERT INTO usage (at, conversation, model, input_tokens, output_tokens, cache_read,"
-        " cache_write, latency_ms) VALUES ('2026-11-22 07:30:00.000', 'job:1',"
-        " 'claude-sonnet-5-5', 41000, 1000, 0, 0, 900)"
-    )
+    used = {"conversation": "job:1", "job_id": job.id, "chat_id": str(CHAT), **USED}
+    columns = {row["name"] for row in bridge.rows("PRAGMA table_info(usage)")} & used.keys()
+    names = ", ".join(sorted(columns))
+    values = ", ".join(f":{name}" for name in sorted(columns))
+    bridge.rows(f"INSERT INTO usage ({names}) VALUES ({values})", **used)
 
     await bridge.queue.progress(job, 40, "The right bank")
 
