@@ -45,6 +45,16 @@ async def test_the_card_of_a_job_tells_what_it_has_used(bridge: House, chat: Per
     assert "42k tokens" in (await chat.sees("The right bank")).text
 
 
+async def test_what_a_chat_has_cost_is_told_when_asked(bridge: House, chat: Person) -> None:
+    await chat.ask("hello")
+
+    answer = await chat.ask("/cost")
+
+    assert "💰" in answer.text
+    assert "today" in answer.text
+    assert len(bridge.asked()) == 1
+
+
 async def test_a_greeting_costs_one_small_request(bridge: House, chat: Person) -> None:
     await chat.ask("hello")
 

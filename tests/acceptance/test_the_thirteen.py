@@ -95,8 +95,7 @@ async def test_03_a_second_bridge_refuses_to_start_and_the_first_goes_on(
 
         second = await kitt.start("bridge")
 
-        async with asyncio.timeout(20):
-            assert await second.ended != 0
+        assert await ended(second) not in (None, 0)
         assert f"bridge is already running (pid {first.pid})" in kitt.log("bridge")
         kitt.telegram.send(1, "What is 17 * 23?")
         await kitt.said(1, "391")
@@ -123,9 +122,9 @@ async def test_04_twenty_jobs_that_report_stay_under_a_call_a_second_and_delay_n
             seconds = clock.passed_s - began
             await house.queue.progress(job, min(99, seconds), f"{seconds:.0f} s")
     rate = (len(visible(telegram)) - before) / (clock.passed_s - began)
-    clock.speed = 1
+    clock.speed = 0.5  # two seconds are four here: a busy machine is not measured
     await house.queue.finish(jobs[9], "Ten pelicans.")
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(4):
         await chat.sees("Ten pelicans.")
 
     assert 0 < rate < 1
@@ -143,21 +142,20 @@ async def test_05_a_flood_of_thirty_seconds_on_an_edit_delays_the_result_and_los
         await chat.ask(f"/bg Count the {name}")
     pelicans, herons = [await house.job_runs() for _ in range(2)]
     await chat.sees_where(lambda message: "⏱" in message.text)
-    flood = telegram.order(Fault(method="editMessageText", status=429, retry_after=30))
+    telegram.order(Fault(method="editMessageText", status=429, retry_after=30))
     await house.queue.progress(pelicans, 10, "The left bank")
-    await until(lambda: flood.hits, 10)
-    flooded, seq = clock.passed_s, telegram.calls()[-1].seq
+    await until(lambda: 429 in [call.status for call in visible(telegram)], 10)
 
     await house.queue.finish(pelicans, "Three pelicans.")
     await house.queue.progress(herons, 50, "The right bank")
     await house.queue.finish(herons, "Two herons.")
     await chat.sees("Three pelicans.", timeout_s=20)
-    waited_s = clock.passed_s - flooded
     await chat.sees("Two herons.", timeout_s=20)
     await house.settled()
 
-    after = [call for call in visible(telegram) if call.seq > seq]
-    assert waited_s >= 30
+    refused = next(call for call in visible(telegram) if call.status == 429)
+    after = [call for call in visible(telegram) if call.seq > refused.seq]
+    assert (after[0].at - refused.at) * clock.speed >= 30
     assert after[0].params.get("text", "").startswith("Three pelicans.")
     results = [text for text in chat.texts() if text.startswith(("Three pel", "Two her"))]
     assert [text.split("\n")[0] for text in results] == ["Three pelicans.", "Two herons."]
@@ -335,10 +333,15 @@ def test_13_every_language_has_every_text_and_takes_the_same_values() -> None:
 # What the tests above share
 
 
+async def ended(process: Process) -> int | None:
+    """Wait for the end of a process; its exit code, None when it lives on."""
+    await asyncio.wait([process.ended], timeout=15)
+    return process.ended.result() if process.ended.done() else None
+
+
 async def killed(process: Process) -> None:
     """Wait for the end that was ordered."""
-    async with asyncio.timeout(20):
-        assert await process.ended == -9
+    assert await ended(process) == -9
 
 
 def numbered_answer(request: Request) -> Reply | None:
