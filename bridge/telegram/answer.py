@@ -78,6 +78,7 @@ class Answer:
         self._limit: asyncio.Timeout | None = None  # while the turn may be left for a job
         self._left = False  # from outside: whatever the turn still does, it writes nothing
         self.take: Callable[[], list[Incoming]] = list  # more of the person's, while it runs
+        self.tidy = stream.withdraw  # what was offered meanwhile; no answer waits for it
         self.committed = False
 
     @property
@@ -124,7 +125,6 @@ class Answer:
             self._limit = None
             waiting.cancel()
             await self._stream.finish()
-            await self._stream.withdraw()
 
     def to_background(self) -> bool:
         """Let the work go on as a job; False when it has ended, or is about to."""

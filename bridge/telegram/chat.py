@@ -167,6 +167,8 @@ class Chat:
         if current is not None:
             await self._patiently(partial(current.stop, held))
         await self._patiently(partial(then, current is not None))
+        if current is not None:
+            await current.tidy()
 
     def _let_go(self) -> list[Incoming]:
         held, self._held = self._held, []
@@ -201,6 +203,7 @@ class Chat:
             log.exception("An answer failed")
             with contextlib.suppress(KittError):
                 await answer.fail()
+        await answer.tidy()
 
     async def _patiently(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Do it again while the database is locked or the disk full; what is stored stays once."""

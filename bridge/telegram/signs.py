@@ -20,6 +20,7 @@ SEEN: Final = "👀"  # it was taken into the answer that is being made
 QUEUED: Final = "😴"  # it waits for its turn
 TRIES: Final = 4  # to take a sign away
 RETRY_S: Final = 5.0
+CLOSING_S: Final = 0.5  # for calls that are under way
 
 
 class Signs:
@@ -46,6 +47,8 @@ class Signs:
     async def close(self) -> None:
         """Stop; what stands stays."""
         tasks = list(self._tasks.values())
+        if tasks:
+            await asyncio.wait(tasks, timeout=CLOSING_S)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

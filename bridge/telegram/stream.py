@@ -69,7 +69,7 @@ class Stream:
         self._sending = False
         self.not_before = 0.0  # nothing is shown until then, in seconds of the clock
         self._renew = False
-        self._offer_id: int | None = None
+        self._offer: asyncio.Task[int] | None = None
         self.written = ""
         self.words_at = 0.0  # when the last ones came, in seconds of the clock
         self.message_id: int | None = None
@@ -106,16 +106,18 @@ class Stream:
             self._buttons = [[*self._buttons[0], *button[0]]]
             self._renew = True
         elif self._budget.spare(self._chat_id):
-            self._offer_id = await self._api.send_text(
+            sending = self._api.send_text(
                 self._chat_id, text, thread_id=self._thread_id, silent=True, buttons=button
             )
+            self._offer = asyncio.create_task(sending)
+            await asyncio.shield(self._offer)  # cut off, it would arrive and nobody knew
 
     async def withdraw(self) -> None:
         """Take the offer away; one that stays by mistake says that it is too late."""
-        offer_id, self._offer_id = self._offer_id, None
-        if offer_id is not None:
+        offer, self._offer = self._offer, None
+        if offer is not None:
             try:
-                await self._api.delete(self._chat_id, offer_id)
+                await self._api.delete(self._chat_id, await offer)
             except KittError as error:
                 log.info("An offer in chat %s stays: %s", self._chat_id, error)
 

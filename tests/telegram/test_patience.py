@@ -14,6 +14,7 @@ from bridge.clock import Clock
 from bridge.emulator.claude import ClaudeEmulator
 from bridge.emulator.claude_faults import Fault
 from bridge.emulator.script import Reply, Text, ToolUse
+from bridge.emulator.telegram_faults import Fault as TelegramFault
 from bridge.emulator.telegram_state import ChatMessage
 from bridge.telegram.patience import HAND_OVER_AFTER_S, OFFER_AFTER_S, QUIET_S, Patience
 from bridge.tools.jobs import job_tools
@@ -137,6 +138,23 @@ async def test_an_offer_goes_away_with_the_answer(
     await chat.sees("Seven.")
     await until(lambda: chat.texts() == ["Seven."])
     assert house.jobs() == []
+
+
+async def test_an_offer_that_is_still_on_its_way_goes_away_and_delays_no_answer(
+    house: House, clock: Skipping, chat: Person, claude: ClaudeEmulator
+) -> None:
+    claude.script.when("pelicans", "Seven.")
+    await hangs(house, chat, claude)
+    held = house.telegram.order(TelegramFault(method="sendMessage", hold=True))
+    clock.skip(OFFER_AFTER_S)
+    await house.telegram.wait_for(lambda e: e.calls("sendMessage", CHAT))
+
+    claude.release("for ever")
+    await chat.sees("Seven.")
+    held.release()
+
+    await until(lambda: house.telegram.calls("deleteMessage", CHAT))
+    await until(lambda: chat.texts() == ["Seven."])
 
 
 async def test_who_takes_the_offer_gets_a_job_with_a_card(
