@@ -1,7 +1,7 @@
 """`python -m bench [NAME …]`: print the figures as JSON, one line each.
 
-Names: replies, hand_over, slow_model, pick_up, installed, idle_cpu, request, queue. Exit code 1
-when a goal is missed.
+Names: replies, hand_over, slow_model, pick_up, installed, idle_cpu, request, looks, queue.
+Exit code 1 when a goal is missed.
 """
 
 import asyncio
@@ -9,7 +9,7 @@ import json
 import os
 import sys
 
-from bench import chat, footprint, queue
+from bench import chat, footprint, looks, queue
 
 BENCHES = {
     "replies": chat.replies,
@@ -19,6 +19,7 @@ BENCHES = {
     "installed": footprint.installed,
     "idle_cpu": footprint.idle_cpu,
     "request": footprint.request,
+    "looks": looks.looks,
     "queue": queue.queue,
 }
 
