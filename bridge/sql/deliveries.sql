@@ -9,13 +9,23 @@ ON CONFLICT (dedupe_key) DO NOTHING
 SELECT payload FROM deliveries WHERE dedupe_key = :dedupe_key
 
 -- name: open_lanes
--- Chats to which something is owed.
-SELECT DISTINCT chat_id FROM deliveries WHERE status IN ('ready','sending')
+-- Chats to which something is owed, and those for which something has to be packed first.
+SELECT DISTINCT chat_id, kind = 'packing' AS packing FROM deliveries
+ WHERE status IN ('ready','sending')
+
+-- name: next_packing
+-- The next file that is to be packed; a lane leaves it alone until it is.
+SELECT * FROM deliveries WHERE kind = 'packing' AND status = 'ready' ORDER BY id LIMIT 1
+
+-- name: packed
+-- It can be sent now.
+UPDATE deliveries SET kind = 'file', payload = :payload WHERE id = :id AND kind = 'packing'
 
 -- name: next_delivery
 -- What goes to a chat next: what is under way, then answers, then the rest, each in order. Nobody
 -- waits for an answer behind the cards of twenty jobs.
 SELECT * FROM deliveries WHERE chat_id = :chat_id AND status IN ('ready','sending')
+   AND kind <> 'packing'
  ORDER BY status <> 'sending', kind <> 'reply', id LIMIT 1
 
 -- name: delivery_of

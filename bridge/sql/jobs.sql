@@ -131,6 +131,16 @@ SELECT at, attempt, event, level, step, message, data FROM job_events
 INSERT INTO job_files (job_id, path, name, caption) VALUES (:job_id, :path, :name, :caption)
 ON CONFLICT (job_id, path) DO UPDATE SET name = excluded.name, caption = excluded.caption
 
+-- name: files_to_send
+-- The same with their numbers, by which a button names one.
+SELECT id AS file, path, name, caption FROM job_files WHERE job_id = :job_id ORDER BY id
+
+-- name: file_of_chat
+-- One file of a job of a chat.
+SELECT job_files.job_id AS job, path, name, caption
+  FROM job_files JOIN jobs ON jobs.id = job_files.job_id
+ WHERE job_files.id = :id AND jobs.chat_id = :chat_id
+
 -- name: files_of
 -- The files of a job, in the order they were attached.
 SELECT path, name, caption FROM job_files WHERE job_id = :job_id ORDER BY id

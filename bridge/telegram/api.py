@@ -9,12 +9,11 @@ import asyncio
 import os
 from collections.abc import Awaitable
 from contextlib import suppress
-from typing import IO, Any, TypeVar
+from typing import Any, TypeVar
 
 import httpx
 from telegram import (
     Bot,
-    InputFile,
     LinkPreviewOptions,
 )
 from telegram.error import (
@@ -244,31 +243,9 @@ class Api:
         )
         await _unless("same", edit)
 
-    async def send_file(
-        self,
-        chat_id: str,
-        file: IO[bytes],
-        *,
-        name: str,
-        caption: str = "",
-        thread_id: int = 0,
-        reply_to: int | None = None,
-        silent: bool = False,
-        photo: bool = False,
-    ) -> int:
-        """Send a document, or a photo, read while it is sent; the new message's id."""
-        send = self.bot.send_photo if photo else self.bot.send_document
-        message = await _translated(
-            send(
-                int(chat_id),
-                InputFile(file, filename=name, read_file_handle=False),
-                caption=caption or None,
-                disable_notification=silent,
-                message_thread_id=thread_id if thread_id > 1 else None,
-                reply_parameters=reply_of(reply_to),
-            )
-        )
-        return int(message.message_id)
+    async def translated(self, call: Awaitable[T]) -> T:
+        """Await a call of the library itself; its errors become ours."""
+        return await _translated(call)
 
     async def delete(self, chat_id: str, message_id: int) -> None:
         """Take a message away; one that is gone, or too old for it, is no error."""

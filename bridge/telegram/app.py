@@ -42,6 +42,7 @@ from bridge.telegram.inbox import INNOCENT_AFTER_S, Inbox
 from bridge.telegram.job_commands import JobCommands
 from bridge.telegram.job_files import JobFiles
 from bridge.telegram.job_pages import JobPages
+from bridge.telegram.large_files import FileCommands
 from bridge.telegram.log_commands import LogCommands
 from bridge.telegram.menu import Menu
 from bridge.telegram.outbox import Outbox
@@ -150,6 +151,7 @@ class Bridge:
         pages = JobPages(**about, chosen=self._chosen, username=lambda: self._api.me.username)
         return (
             RichCommands(),
+            FileCommands(about["clock"]),
             ChatCommands(
                 clock=self._clock,
                 chosen=self._chosen,

@@ -74,6 +74,9 @@ VERBS = {
     "gr": "asked about: refuse and leave",
     # looks of a text
     "rt": "its tables",
+    # a file that is too large
+    "rz": "as a zip",
+    "rp": "in pieces",
 }
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 

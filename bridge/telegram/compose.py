@@ -1,9 +1,9 @@
 """What a delivery looks like: from a job or an answer to the parts that Telegram takes.
 
 A part is plain data (it is stored before it is sent): `text`, `edit`, `rich`, `edit_rich`,
-`buttons`, `delete`, `card`, `document` or `photo`, with what the call needs; `of_job` says which
-job it shows, and how. Up to three messages go inline; a longer text becomes its beginning and a
-`.md` file.
+`buttons`, `delete`, `card`, `document`, `photo`, `album` or `files`, with what the call needs;
+`of_job` says which job it shows, and how. Up to three messages go inline; a longer text becomes
+its beginning and a `.md` file.
 
 What reads Markdown is loaded with the first text: an idle process does not pay for the parser.
 """
@@ -22,7 +22,6 @@ INLINE_MESSAGES_MAX: Final = 3
 BEGINNING_CHARS: Final = 1_200
 INLINE_CHARS_MAX: Final = 16_000  # a longer text is not rendered whole: it goes into the file
 TEXT_UNITS_MAX: Final = 4_040  # Telegram's 4,096, less a line that says "possibly repeated"
-PHOTO_SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".webp")
 
 
 def text_parts(
@@ -129,13 +128,12 @@ def result_parts(
         result_of=job.id,
         rich=rich,
     )
-    return [*parts, *({**file_part(job.id, file), "silent": True} for file in files)]
+    return [*parts, *files_part(job.id, files)]
 
 
-def file_part(job_id: int, file: dict[str, str]) -> Part:
-    """A file of a job: `path`, `name` and `caption`."""
-    photo = file["name"].lower().endswith(PHOTO_SUFFIXES)
-    return {"do": "photo" if photo else "document", "job": job_id, "silent": True, **file}
+def files_part(job_id: int, files: list[dict[str, str]]) -> list[Part]:
+    """The files of a job, as rows of files_to_send; how they go is planned when they are sent."""
+    return [{"do": "files", "job": job_id, "files": files}] if files else []
 
 
 def question_parts(job: Job, *, language: str) -> list[Part]:

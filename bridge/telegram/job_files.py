@@ -30,6 +30,6 @@ class JobFiles:
             job = self.queue.find(tx, number, chat_id=press.chat_id)
         except JobNotFound:
             return say(press.language, "no_job", id=number), []
-        files = [dict(row) for row in tx.all("files_of", job_id=job.id)]
-        parts = [compose.file_part(job.id, file) for file in files]
+        files = [dict(row) for row in tx.all("files_to_send", job_id=job.id)]
+        parts = compose.files_part(job.id, files)
         return "", [{**part, "of_job": (job.id, "result")} for part in parts]

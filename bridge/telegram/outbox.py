@@ -20,7 +20,7 @@ from bridge.deliveries import from_row, owe
 from bridge.errors import KittError
 from bridge.models import Delivery
 from bridge.store import Store, Tx
-from bridge.telegram import compose, rich_out
+from bridge.telegram import compose, files_out, rich_out
 from bridge.telegram.api import Ambiguous, Api, ChatMoved, Flooded, NotDelivered, Rejected
 from bridge.telegram.bells import Bells
 from bridge.telegram.budget import Budget
@@ -28,6 +28,7 @@ from bridge.telegram.buttons import Signer
 from bridge.telegram.compose import Part
 from bridge.telegram.files_out import FilesOut
 from bridge.telegram.gate import language_of_chat
+from bridge.telegram.packer import Packer
 from bridge.telegram.parts import Parts
 from bridge.telegram.rich_out import RichOut
 from bridge.telegram.texts import say
@@ -72,9 +73,12 @@ class Outbox:
         self._api = api
         self._budget = budget
         self._clock = clock
+        self._packer = Packer(store=store, signer=signer, jobs_dir=jobs_dir)
         self._rich = RichOut(api=api, signer=signer)
-        self._parts = Parts(store=store, signer=signer, clock=clock, chosen=bells.chosen)
-        self._files = FilesOut(store=store, api=api, jobs_dir=jobs_dir)
+        self._parts = Parts(
+            store=store, signer=signer, clock=clock, chosen=bells.chosen, jobs_dir=jobs_dir
+        )
+        self._files = FilesOut(store=store, api=api, budget=budget, clock=clock, jobs_dir=jobs_dir)
         self._bells = bells
         self._lanes: dict[str, asyncio.Task[None]] = {}
         self.held: set[str] = set()  # chats whose person has blocked the bot
@@ -102,12 +106,15 @@ class Outbox:
             self._owed.clear()
             rows = await self._store.read(lambda tx: tx.all("open_lanes"))
             for row in rows:
-                if row["chat_id"] not in self._lanes:
+                if row["packing"]:
+                    self._packer.look()
+                elif row["chat_id"] not in self._lanes:
                     self.owed(row["chat_id"])
 
     async def drain(self, timeout_s: float) -> None:
         """Give the lanes some seconds, and start no other; what is left stays owed."""
         self._draining = True
+        self._packer.stop()
         if self._lanes:
             _, late = await asyncio.wait(self._lanes.values(), timeout=timeout_s)
             for task in late:
@@ -209,7 +216,7 @@ class Outbox:
         if part["do"] == "buttons":
             await self._api.edit_buttons(chat_id, part["message_id"], part["buttons"])
             return int(part["message_id"])
-        if part["do"] in ("document", "photo"):
+        if part["do"] in files_out.KINDS:
             return await self._files.send(delivery, part, doubtful=doubtful)
         if part["do"] in rich_out.KINDS:
             mark = say(await self._language(chat_id), "repeated") if doubtful else ""
@@ -290,7 +297,7 @@ class Outbox:
             "reply_gone": {"reply_to": None},
             "entities": {"entities": []},
             "thread_gone": {"thread_id": 0},
-            "other": {} if part["do"] in rich_out.KINDS else PLAIN,
+            "other": {} if part["do"] in (*rich_out.KINDS, "album") else PLAIN,
         }
         change = changes.get(error.reason)
         if part["do"] == "photo" and error.reason != "blocked":
@@ -304,6 +311,8 @@ class Outbox:
             parts[delivery.sent_parts : delivery.sent_parts + 1] = rich_out.without_rich(
                 part, language
             )
+        elif part["do"] == "album" and error.reason != "blocked":
+            parts[delivery.sent_parts : delivery.sent_parts + 1] = part["files"]  # one by one
         elif error.reason == "too_big":
             language = await self._language(delivery.chat_id)
             text = say(language, "file_too_big", name=part.get("name", ""))

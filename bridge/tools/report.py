@@ -13,7 +13,6 @@ from bridge.queue import Queue
 from bridge.store import Tx
 from bridge.tools.workspace import Workspace
 
-FILE_BYTES_MAX: Final = 50_000_000  # what a bot may upload
 CAPTION_CHARS_MAX: Final = 1_024  # of a caption in Telegram
 STEP_CHARS_MAX: Final = 200
 
@@ -49,8 +48,8 @@ def report_tools(queue: Queue, job: Job, workspace: Workspace) -> list[Tool]:
         ),
         Tool(
             name="attach_file",
-            description="Give a file of this job's folder to the user, with the result. At most "
-            "50 MB. The user sees no other files.",
+            description="Give a file of this job's folder to the user, with the result. "
+            "Over 50 MB they must unpack it. The user sees no other files.",
             properties={
                 "path": {"type": "string", "description": "Relative, e.g. report.md."},
                 "caption": {
@@ -69,10 +68,5 @@ def _artifact(workspace: Workspace, path: str, caption: str) -> Artifact:
     place = workspace.resolve(path).relative_to(workspace.root)
     if size == 0:
         raise ToolFailed(f"{place} is empty, and Telegram takes no empty files.")
-    if size > FILE_BYTES_MAX:
-        raise ToolFailed(
-            f"{place} has {size:,} bytes and at most {FILE_BYTES_MAX:,} can be sent: "
-            "make it smaller or split it."
-        )
     text = short(clean_text(caption), CAPTION_CHARS_MAX)
     return Artifact(path=place.as_posix(), name=place.name, caption=text)

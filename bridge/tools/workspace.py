@@ -54,8 +54,12 @@ class Workspace:
 
     def open(self, path: str) -> IO[bytes]:
         """A file to read a piece at a time; whoever asked closes it."""
-        with self._open(path) as (fd, _):
-            return os.fdopen(os.dup(fd), "rb")
+        return self.opened(path)[0]
+
+    def opened(self, path: str) -> tuple[IO[bytes], os.stat_result]:
+        """The same, and its state."""
+        with self._open(path) as (fd, status):
+            return os.fdopen(os.dup(fd), "rb"), status
 
     def size(self, path: str) -> int:
         """Bytes of a file."""
@@ -100,6 +104,24 @@ class Workspace:
                         old = os.stat(parts[-1], dir_fd=folder, follow_symlinks=False)
                         _check_regular(path, old)
                     _replace(root, folder, parts[-1], data)
+
+    @contextmanager
+    def create(self, path: str) -> Iterator[IO[bytes]]:
+        """A file to write a piece at a time: it has its name when the block ends, or never.
+
+        Not for tools: BYTES_MAX and FILES_MAX are not looked at.
+        """
+        parts = _parts(path)
+        with (
+            _sentences(path),
+            self._folder(()) as root,
+            self._folder(parts[:-1], make=True) as folder,
+            _part(root) as (name, file),
+        ):
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+            os.rename(name, parts[-1], src_dir_fd=root, dst_dir_fd=folder)
 
     @contextmanager
     def _open(self, path: str) -> Iterator[tuple[int, os.stat_result]]:
@@ -211,14 +233,21 @@ def _check_room(root: int, target: Parts, size: int) -> None:
 
 def _replace(root: int, folder: int, name: str, data: bytes) -> None:
     """Write a new file in the root and rename it to its place; a rename follows no link."""
+    with _part(root) as (part, file):
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+        os.rename(part, name, src_dir_fd=root, dst_dir_fd=folder)
+
+
+@contextmanager
+def _part(root: int) -> Iterator[tuple[str, IO[bytes]]]:
+    """A new file in the root that is not finished; removed when it does not get there."""
     part = f"{PART}{secrets.token_hex(8)}"
     fd = os.open(part, NEW_FLAGS, 0o600, dir_fd=root)
     try:
         with os.fdopen(fd, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(fd)
-        os.rename(part, name, src_dir_fd=root, dst_dir_fd=folder)
+            yield part, file
     except BaseException:
         with suppress(FileNotFoundError):
             os.unlink(part, dir_fd=root)

@@ -1,9 +1,7 @@
 """Telegram's Bot API in our words: what was sent, and what an error means for whoever sends."""
 
 import asyncio
-import io
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -107,24 +105,6 @@ async def test_the_general_topic_is_left_out_and_another_is_named(
 
     assert telegram.chats[7].messages[general].thread_id is None
     assert telegram.chats[7].messages[other].thread_id == 11
-
-
-async def test_a_file_is_sent_from_disk_or_from_memory(
-    api: Api, telegram: TelegramEmulator, tmp_path: Path
-) -> None:
-    path = tmp_path / "report.md"
-    path.write_bytes(b"# Report")
-
-    with path.open("rb") as file:
-        on_disk = await api.send_file(CHAT, file, name="report.md", caption="All of it")
-    in_memory = await api.send_file(CHAT, io.BytesIO(b"# Answer"), name="answer.md")
-
-    first, second = (telegram.chats[7].messages[number] for number in (on_disk, in_memory))
-    assert first.document is not None
-    assert (first.document.name, first.document.data) == ("report.md", b"# Report")
-    assert first.text == "All of it"
-    assert second.document is not None
-    assert (second.document.name, second.document.data) == ("answer.md", b"# Answer")
 
 
 async def test_a_method_is_called_as_in_the_bot_api(api: Api, telegram: TelegramEmulator) -> None:

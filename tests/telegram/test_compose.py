@@ -95,9 +95,9 @@ def test_a_result_replies_to_the_request_and_its_files_follow() -> None:
 
     made = compose.result_parts(a_job(result="Three."), files, language="en")
 
-    assert [part["do"] for part in made] == ["text", "document", "photo"]
+    assert [part["do"] for part in made] == ["text", "files"]
     assert (made[0]["text"], made[0]["reply_to"]) == ("Three.", 5)
-    assert (made[1]["job"], made[1]["path"], made[1]["caption"]) == (12, "report.md", "All of it")
+    assert made[1] == {"do": "files", "job": 12, "files": files}
 
 
 def test_a_long_result_is_not_copied_into_its_delivery() -> None:

@@ -13,7 +13,7 @@ from bridge.errors import LeaseLost
 from bridge.models import Job, NewJob
 from bridge.queue import Queue
 from bridge.store import Store
-from bridge.tools.report import CAPTION_CHARS_MAX, FILE_BYTES_MAX, report_tools
+from bridge.tools.report import CAPTION_CHARS_MAX, report_tools
 from bridge.tools.workspace import Workspace
 
 WORKER = "worker-1:100:a"
@@ -146,19 +146,15 @@ async def test_a_file_from_outside_is_never_attached(
     assert await files_of(store, job) == []
 
 
-async def test_a_file_of_50_mb_is_taken_and_a_larger_one_refused(
+async def test_a_file_too_large_for_telegram_is_taken_its_user_chooses(
     call: Call, store: Store, job: Job, workspace: Workspace
 ) -> None:
-    workspace.write("video.mp4", b"x")
-    os.truncate(workspace.root / "video.mp4", FILE_BYTES_MAX)
-    await call("attach_file", path="video.mp4", caption="")
     workspace.write("film.mp4", b"x")
-    os.truncate(workspace.root / "film.mp4", FILE_BYTES_MAX + 1)
+    os.truncate(workspace.root / "film.mp4", 50_000_001)
 
-    with pytest.raises(ToolFailed, match="50,000,001 bytes"):
-        await call("attach_file", path="film.mp4", caption="")
+    await call("attach_file", path="film.mp4", caption="")
 
-    assert [file[1] for file in await files_of(store, job)] == ["video.mp4"]
+    assert [file[1] for file in await files_of(store, job)] == ["film.mp4"]
 
 
 async def test_an_empty_file_is_refused(call: Call, workspace: Workspace) -> None:
