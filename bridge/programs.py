@@ -5,6 +5,7 @@ import logging
 import signal
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 from bridge import keeper, logs
@@ -27,7 +28,8 @@ async def run_bridge(settings: Settings, supervised: bool) -> int:
     """The process that speaks Telegram, until SIGTERM."""
     settings.need_token()
     settings.need_key()
-    return await _guarded("bridge", settings, supervised, _bridge)
+    run = partial(_bridge, supervised=supervised)
+    return await _guarded("bridge", settings, supervised, run)
 
 
 async def run_worker(
@@ -103,11 +105,13 @@ async def _with_keeper(
         await asyncio.wait(tasks, timeout=END_S)
 
 
-async def _bridge(settings: Settings, store: Store, clock: Clock) -> None:
+async def _bridge(settings: Settings, store: Store, clock: Clock, *, supervised: bool) -> None:
+    from bridge.supervision_renewal import renew_workers
     from bridge.telegram.app import Bridge
 
     model = _model(settings)
-    bridge = Bridge(settings=settings, store=store, model=model, clock=clock)
+    renew = partial(renew_workers, settings, clock) if supervised else None
+    bridge = Bridge(settings=settings, store=store, model=model, clock=clock, renew=renew)
     _on_signals(bridge.stop)
     try:
         await bridge.run()

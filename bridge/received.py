@@ -227,6 +227,15 @@ def files_of_job(job: Job) -> list[Received]:
     return [file for file in files if file is not None and file.chat_id == job.chat_id]
 
 
+def follow(files_dir: Path, old_id: str, new_id: str) -> None:
+    """A chat has another id: its files get a second name there. Done again it does no harm."""
+    for path in (files_dir / old_id).glob("[0-9]*"):
+        folder = files_dir / new_id
+        folder.mkdir(mode=0o700, exist_ok=True)
+        with suppress(OSError):  # it has it already, or the disk has no hard links
+            (folder / path.name).hardlink_to(path)
+
+
 def remove_old(files_dir: Path, before: float) -> None:
     """Remove what was received before this moment (seconds since 1970), and empty folders."""
     for folder in files_dir.glob("*"):

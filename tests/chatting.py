@@ -5,7 +5,7 @@ missing: a test claims and finishes jobs itself, through the queue.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -58,6 +58,7 @@ class House:
             anthropic_base_url=claude.base_url,
         )
         self.running: asyncio.Task[None] | None = None
+        self.renew: Callable[[], Coroutine[Any, Any, None]] | None = None  # as a supervised one has
 
     def set(self, **changes: Any) -> None:
         """Change settings before the start."""
@@ -72,7 +73,11 @@ class House:
         self._model = AnthropicModel(key=key, base_url=base_url)
         await self._model.open()  # the first import of the SDK takes as long as a slow answer
         self._bridge = Bridge(
-            settings=self.settings, store=self.store, model=self._model, clock=self.clock
+            settings=self.settings,
+            store=self.store,
+            model=self._model,
+            clock=self.clock,
+            renew=self.renew,
         )
         self.running = asyncio.create_task(self._bridge.run())
         if wait:

@@ -43,6 +43,7 @@ RINGS: Final[dict[str, int]] = {
             "people",
             "access",
             "groups",
+            "revoked",
             "log_tail",
             "profile",
             "logs",

@@ -74,8 +74,8 @@ UPDATE cards SET final = 0
 UPDATE deliveries SET chat_id = :new_id WHERE chat_id = :old_id AND status IN ('ready','sending','held')
 
 -- name: move_jobs
--- The same for its jobs.
-UPDATE jobs SET chat_id = :new_id WHERE chat_id = :old_id
+-- The same for its jobs. The message that asked for one has another number there.
+UPDATE jobs SET chat_id = :new_id, request_message_id = NULL WHERE chat_id = :old_id
 
 -- name: move_schedules
 -- And its schedules.

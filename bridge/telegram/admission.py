@@ -13,6 +13,7 @@ from bridge import groups, people
 from bridge.clock import Clock, stamp
 from bridge.store import Store, Tx
 from bridge.telegram import compose
+from bridge.telegram.chosen import Chosen
 from bridge.telegram.commands import Commands
 from bridge.telegram.compose import Part
 from bridge.telegram.errands import Errands
@@ -46,6 +47,8 @@ class Admission:
         group_commands: GroupCommands,
         claimed: Callable[[int], None],
         welcome: Welcome,
+        chosen: Chosen,
+        moved: Callable[[Tx, str, str], None],
     ) -> None:
         self._store = store
         self._commands = commands
@@ -56,6 +59,8 @@ class Admission:
         self._group_commands = group_commands
         self._claimed = claimed
         self._welcome = welcome
+        self._chosen = chosen
+        self._moved = moved
         self._known: dict[str, tuple[str, str]] = {}
         self._allowed: frozenset[int] = frozenset()
         self._blocked: frozenset[int] = frozenset()
@@ -63,7 +68,8 @@ class Admission:
         self.owners: frozenset[int] = frozenset()
 
     def load(self, tx: Tx) -> None:
-        """Who has which role and which groups are open, from the settings and the database."""
+        """Who has which role, what was chosen where, and which groups are open."""
+        self._chosen.load(tx)  # before anybody of a group with a new id passes
         self._groups = groups.allowed(tx)
         self.owners = people.owners(tx, self._people.settings_owners)
         self._allowed = people.with_role(tx, "allowed") - self.owners
@@ -120,7 +126,7 @@ class Admission:
             if not over(tx, change.update_id, state="done", now=stamp(self._clock.now())):
                 return
             if isinstance(change, Moved):
-                groups.move(tx, change.old_id, change.new_id)
+                self._moved(tx, change.old_id, change.new_id)
             else:
                 self._group_commands.changed(tx, change)
 

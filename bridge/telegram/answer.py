@@ -120,7 +120,8 @@ class Answer:
         except TurnLimitReached:
             await self._apologize("limit_reached")
         except TurnLeft:
-            log.info("A turn that was ended from outside has come to its end")
+            if not self._agent.admits(self._last):  # no more: nothing is owed to them
+                await self._write(self._done)
         finally:
             self._limit = None
             waiting.cancel()
@@ -192,7 +193,7 @@ class Answer:
         await self._turn.run(await self._openings())
 
     def _not_left(self, _tx: Tx) -> None:
-        if self._left:
+        if self._left or not self._agent.admits(self._last):
             raise TurnLeft("This turn was ended from outside.")
 
     def _hear(self, history: Sequence[Message]) -> list[Message]:
@@ -372,12 +373,12 @@ class Answer:
             all_over(tx, item.also, state="done", now=now)
         return all_over(tx, sorted(ids), state="done", now=now)
 
-    async def _write(self, fn: Callable[[Tx], None]) -> None:
+    async def _write(self, fn: Callable[[Tx], object]) -> None:
         self.committed = True
         await self._agent.queue.store.write(fn)
 
     def _tools(self) -> list[Tool]:
-        agent, origin = self._agent, origin_of(self._batch)
+        agent, origin = self._agent, origin_of(self._batch, self._agent.is_owner)
         zone = agent.chosen.zone(self._last)
         proposing = schedule_tools(agent.clock, origin, zone=zone, show=self._propose)
         return [*job_tools(agent.queue, origin), *proposing]

@@ -5,9 +5,11 @@ Inbox → gate → routing → chat or command; deliveries → outbox; jobs → 
 
 import asyncio
 import logging
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, Final, cast
 
+from bridge import groups
 from bridge.agent.model import Model
 from bridge.clock import Clock
 from bridge.logs import redactor
@@ -16,7 +18,7 @@ from bridge.preferences import Streaming
 from bridge.profile import main_prompt
 from bridge.queue import Queue
 from bridge.settings import Settings
-from bridge.store import Store
+from bridge.store import Store, Tx
 from bridge.telegram import gate
 from bridge.telegram.admission import Admission
 from bridge.telegram.answer import Answer
@@ -47,6 +49,7 @@ from bridge.telegram.log_commands import LogCommands
 from bridge.telegram.menu import Menu
 from bridge.telegram.outbox import Outbox
 from bridge.telegram.people_commands import PeopleCommands
+from bridge.telegram.restarting import Restart, RestartCommands
 from bridge.telegram.rich_commands import RichCommands
 from bridge.telegram.rights import Rights
 from bridge.telegram.routing import Routing
@@ -65,13 +68,26 @@ OUTBOX_DRAIN_S: Final = 5.0
 
 
 class Bridge:
-    """One bridge process. `run` ends when `stop` was called or an error cannot be mended here."""
+    """One bridge process. `run` ends when `stop` was called or an error cannot be mended here.
 
-    def __init__(self, *, settings: Settings, store: Store, model: Model, clock: Clock) -> None:
+    `renew` starts the workers anew; None without a supervisor, which would start the bridge again.
+    """
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        store: Store,
+        model: Model,
+        clock: Clock,
+        renew: Callable[[], Coroutine[Any, Any, None]] | None = None,
+    ) -> None:
         self._store = store
         self._clock = clock
         self._stopping = asyncio.Event()
         self._errands = Errands(clock)
+        self._restart = Restart(store=store, clock=clock, renew=renew, stop=self.stop)
+        self._supervised = renew is not None
         token = settings.need_token()
         self._api = _api_of(settings)
         self._budget = Budget(clock)
@@ -79,26 +95,19 @@ class Bridge:
         self._chosen = Chosen(zone=settings.zone)
         speaking: dict[str, Any] = {"api": self._api, "budget": self._budget, "clock": clock}
         shared: dict[str, Any] = {**speaking, "store": store, "signer": self._signer}
-        bells = Bells(chosen=self._chosen, clock=clock)
-        self._outbox = Outbox(**shared, bells=bells, jobs_dir=settings.jobs_dir)
+        bells, moved = Bells(chosen=self._chosen, clock=clock), partial(_moved, settings, clock)
+        self._outbox = Outbox(**shared, bells=bells, jobs_dir=settings.jobs_dir, moved=moved)
         self._digest = Digest(store=store, bells=bells, signer=self._signer, clock=clock)
         self._cards = Cards(**shared, chosen=self._chosen)
         queue = Queue(store=store, clock=clock, lease_s=settings.lease_s)
         about: dict[str, Any] = {"queue": queue, "signer": self._signer, "clock": clock}
         schedules = ScheduleCommands(**about, chosen=self._chosen)
         self._welcome = Welcome(**about, chosen=self._chosen)
-        people, groups = self._deciding(settings)
+        people, of_groups = self._deciding(settings, **about)
         self._questions = FileQuestions(store=store, signer=self._signer, clock=clock)
-        self._agent = Agent(
-            **about,
-            model=model,
-            model_name=settings.model,
-            prompt=main_prompt(settings.profile),
-            schedules=schedules,
-            chosen=self._chosen,
-            files_dir=settings.files_dir,
-        )
-        families = (*self._families(settings, schedules, **about), people, groups, self._questions)
+        self._agent = self._answering(settings, model, schedules, **about)
+        of_owners = (people, of_groups)
+        families = (*self._families(settings, schedules, **about), *of_owners, self._questions)
         self._commands = Commands(store=store, clock=clock, families=families)
         self._menu = Menu(store=store, api=self._api, clock=clock, commands=self._commands.names)
         self._admission = Admission(
@@ -108,9 +117,11 @@ class Bridge:
             errands=self._errands,
             clock=clock,
             people_commands=people,
-            group_commands=groups,
             claimed=lambda owner: self._menu.offer([owner]),
             welcome=self._welcome,
+            group_commands=of_groups,
+            chosen=self._chosen,
+            moved=moved,
         )
         self._attachments = self._files_in(settings)
         self._routing = Routing(
@@ -128,6 +139,7 @@ class Bridge:
             rights=Rights(store=store, is_owner=self._admission.is_owner),
             edits=Edits(store=store, signer=self._signer, clock=clock),
             signs=Signs(**speaking),
+            restart=self._restart,
             clock=clock,
         )
         self._inbox = Inbox(store=store, api=self._api, clock=clock, handle=self._routing.handle)
@@ -137,12 +149,23 @@ class Bridge:
         """The commands that have an answer."""
         return self._commands.names
 
-    def _deciding(self, settings: Settings) -> tuple[PeopleCommands, GroupCommands]:
-        about: dict[str, Any] = {
-            "settings_owners": settings.owners,
-            "signer": self._signer,
-            "clock": self._clock,
-        }
+    def _answering(
+        self, settings: Settings, model: Model, schedules: ScheduleCommands, **about: Any
+    ) -> Agent:
+        return Agent(
+            **about,
+            model=model,
+            model_name=settings.model,
+            prompt=main_prompt(settings.profile),
+            schedules=schedules,
+            chosen=self._chosen,
+            files_dir=settings.files_dir,
+            is_owner=lambda item: self._admission.is_owner(item),
+            admits=lambda item: self._admission.admits(item),
+        )
+
+    def _deciding(self, settings: Settings, **about: Any) -> tuple[PeopleCommands, GroupCommands]:
+        about["settings_owners"] = settings.owners
         return PeopleCommands(**about, welcome=self._welcome), GroupCommands(**about)
 
     def _families(
@@ -164,6 +187,7 @@ class Bridge:
             JobFiles(queue=about["queue"]),
             pages,
             schedules,
+            RestartCommands(signer=self._signer, supervised=self._supervised),
             LogCommands(log_dir=settings.log_dir, redact=redactor(settings.secrets)),
             HeldMessages(clock=self._clock),
             SettingsCommands(
@@ -212,6 +236,7 @@ class Bridge:
         await self._store.read(self._chosen.load)
         await self._store.read(self._questions.load)
         await self._store.read(self._routing.load)
+        await self._restart.back()
         loops = [
             asyncio.create_task(loop)
             for loop in (self._outbox.run(), self._cards.run(), self._digest.run(), self._pulse())
@@ -310,3 +335,7 @@ def _api_of(settings: Settings) -> Api:
         base_url=settings.telegram_base_url,
         base_file_url=settings.telegram_base_file_url,
     )
+
+
+def _moved(settings: Settings, clock: Clock, tx: Tx, old_id: str, new_id: str) -> None:
+    groups.move(tx, old_id, new_id, files_dir=settings.files_dir, now=clock.now())

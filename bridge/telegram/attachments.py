@@ -110,10 +110,17 @@ class Attachments:
         """True when these words, sent right after a file that is on its way, belong to it."""
         return bool(self._groups) and self._join(message)
 
-    def drop(self, key: tuple[str, int]) -> Incoming | None:
-        """Fetch nothing more for this chat; the messages that were waiting, as one to answer."""
-        dropped = [group for group in self._groups if group.key == key]
-        self._groups = [group for group in self._groups if group.key != key]
+    def drop(self, key: tuple[str, int], *, of: str = "") -> Incoming | None:
+        """Fetch nothing more for this chat, or only for this person (`of`) in it.
+
+        The messages that were waiting, as one to answer.
+        """
+        dropped = [
+            group
+            for group in self._groups
+            if group.key == key and of in ("", group.items[0].user_id)
+        ]
+        self._groups = [group for group in self._groups if group not in dropped]
         for group in dropped:
             if group.task is not None:
                 group.task.cancel()

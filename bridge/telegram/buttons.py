@@ -69,6 +69,10 @@ VERBS = {
     "ms": "allow",
     "mx": "no longer allow",
     "mk": "block",
+    "mg": "open or close a group",
+    # everything anew, for owners
+    "rs": "restart",
+    "rk": "do not",
     # groups, for owners
     "ga": "asked about: allow",
     "gr": "asked about: refuse and leave",

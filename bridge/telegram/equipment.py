@@ -1,5 +1,6 @@
 """What every answer needs; made once."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from bridge.clock import Clock
 from bridge.queue import Queue
 from bridge.telegram.buttons import Signer
 from bridge.telegram.chosen import Chosen
+from bridge.telegram.gate import Incoming
 from bridge.telegram.schedule_commands import ScheduleCommands
 
 
@@ -24,3 +26,5 @@ class Agent:
     signer: Signer
     schedules: ScheduleCommands
     chosen: Chosen
+    is_owner: Callable[[Incoming], bool]
+    admits: Callable[[Incoming], bool]  # still: who asks may be shut out while it is answered

@@ -49,6 +49,7 @@ class Incoming:
     title: str = ""  # of the group
     sent_at: int = 0  # unix seconds, by Telegram's clock
     asked: tuple[int, ...] = ()  # updates of files that had waited for these words
+    meant: bool = True  # for the bot; of an album in a group another member may say so
 
     @property
     def reply_to(self) -> int | None:
@@ -116,15 +117,17 @@ def read(update: Update, me: Me = NOBODY) -> Incoming | Press | None:
     received = update.message or update.edited_message
     if received is None or received.sender_chat is not None:
         return None
-    words = addressed(received, me) if in_group else received.text or received.caption or ""
-    if words is None:
+    said = received.text or received.caption or ""
+    words = addressed(received, me) if in_group else said
+    if words is None and (update.message is None or not received.media_group_id):
         return None
     return Incoming(
         **who,
         thread_id=_thread(received, in_group=in_group),
         title=clean_text(chat.title or ""),
         message_id=received.message_id,
-        text=clean_text(words),
+        text=clean_text(said if words is None else words),
+        meant=words is not None,
         quote=_quote(received),
         has_file=received.text is None,
         attached=attached_to(received),

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from bridge import access, groups, people
+from bridge import access, groups, people, revoked
 from bridge.clock import Clock, stamp
 from bridge.people import Role
+from bridge.queue import Queue
 from bridge.store import Tx
 from bridge.telegram.asking import ask_each, close_cards, edit_of, owe_notice
 from bridge.telegram.buttons import Signer
@@ -35,6 +36,7 @@ DECIDED: Final[dict[Role, str]] = {"allowed": "access_allowed", "stranger": "acc
 class GroupCommands:
     """Carries out what concerns a group as a whole; only the card has buttons."""
 
+    queue: Queue
     signer: Signer
     clock: Clock
     settings_owners: AbstractSet[int]
@@ -50,6 +52,7 @@ class GroupCommands:
         """The bot came into a group or is out of it."""
         if not change.inside:
             groups.forget(tx, change.chat_id)
+            revoked.end_work_of(tx, self.queue, change.chat_id)
             return
         by = int(change.user_id)
         role = people.role(tx, self.settings_owners, by)
@@ -58,7 +61,7 @@ class GroupCommands:
             whom = {by} if role == "owner" else everyone
             self._ask(tx, whom, change.chat_id, change.title, by=change)
         elif groups.status_of(tx, change.chat_id) != "allowed":
-            self._leave(tx, change)
+            self._leave(tx, change, told=role != "blocked")
 
     def called(self, tx: Tx, message: Incoming) -> None:
         """An owner speaks to the bot in a group nobody was asked about: ask them."""
@@ -69,7 +72,7 @@ class GroupCommands:
         """Allow or refuse the group whose id is `-number`; the first tap of all owners counts."""
         if people.role(tx, self.settings_owners, int(press.user_id)) != "owner":
             return say(press.language, "not_for_you"), []
-        chat_id, language = str(-number), press.language
+        chat_id, language = groups.current(tx, str(-number)), press.language
         status, role = ANSWERS[verb]
         title = groups.title_of(tx, chat_id)
         if groups.decide(tx, chat_id, status, now=self.clock.now()):
@@ -111,9 +114,11 @@ class GroupCommands:
 
         ask_each(tx, owners, int(chat_id), card, now=stamp(now))
 
-    def _leave(self, tx: Tx, change: Membership) -> None:
-        owe_notice(tx, change.chat_id, LEAVE, now=self._now())
-        for owner in people.owners(tx, self.settings_owners):
+    def _leave(self, tx: Tx, change: Membership, *, told: bool) -> None:
+        """The owners hear it once a day of one person: anybody may make groups, and many."""
+        now = self._now()
+        owe_notice(tx, change.chat_id, LEAVE, now=now)
+        for owner in people.owners(tx, self.settings_owners) if told else ():
             text = say(
                 language_of_chat(tx, str(owner)),
                 "group_left",
@@ -121,8 +126,8 @@ class GroupCommands:
                 id=change.user_id,
                 title=name_of(change.title, int(change.chat_id)),
             )
-            key = f"group_left:{change.chat_id}:{owner}"
-            owe_notice(tx, str(owner), with_names(text), now=self._now(), key=key)
+            key = f"group_left:{change.user_id}:{now[:10]}:{owner}"
+            owe_notice(tx, str(owner), with_names(text), now=now, key=key)
 
     def _now(self) -> str:
         return stamp(self.clock.now())

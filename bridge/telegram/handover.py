@@ -4,7 +4,7 @@ The job, what the person is shown of it and the end of the update are one commit
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from bridge import conversation
@@ -21,8 +21,10 @@ SO_FAR_CHARS_MAX: Final = 8_000
 RESULT_CHARS_MAX: Final = 1_500
 
 
-def origin_of(batch: Sequence[Incoming]) -> Origin:
-    """Whose jobs those of this request are."""
+def origin_of(
+    batch: Sequence[Incoming], is_owner: Callable[[Incoming], bool] = lambda _: False
+) -> Origin:
+    """Whose jobs those of this request are, and whether it may change those of others."""
     last = batch[-1]
     return Origin(
         chat_id=last.chat_id,
@@ -31,6 +33,7 @@ def origin_of(batch: Sequence[Incoming]) -> Origin:
         message_id=last.message_id,
         source=source_of(batch[0]),
         files=tuple(file for item in batch for file in item.files),
+        only_own=last.in_group and not is_owner(last),
     )
 
 

@@ -22,6 +22,7 @@ from bridge.telegram.texts import reason, say
 from bridge.tools.jobs import Origin, start_again, start_job
 
 CHOICE: Final = 8  # jobs offered when a command does not say which
+OF_GROUP: Final = 100  # jobs of a group looked through for those of one person
 RETRIED: Final = (JobStatus.FAILED, JobStatus.CANCELLED)
 
 
@@ -116,7 +117,10 @@ class JobCommands:
         return self._with_id(tx, message, "retry", argument, self._retry_text)
 
     def _fitting(self, tx: Tx, to: Incoming | Press, statuses: tuple[JobStatus, ...]) -> list[Job]:
-        return list_jobs(tx, chat_id=to.chat_id, statuses=statuses, limit=CHOICE)
+        """The newest that may be meant; in a group only those of who is asking."""
+        limit = OF_GROUP if to.in_group else CHOICE
+        jobs = list_jobs(tx, chat_id=to.chat_id, statuses=statuses, limit=limit)
+        return [job for job in jobs if not to.in_group or job.user_id == to.user_id][:CHOICE]
 
     def _of(
         self,

@@ -9,12 +9,13 @@ wait (a flood, a network fault) does not hold up another.
 import asyncio
 import json
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from bridge import failpoints, groups
+from bridge import failpoints
 from bridge.clock import Clock, stamp
 from bridge.deliveries import from_row, owe
 from bridge.errors import KittError
@@ -68,6 +69,7 @@ class Outbox:
         clock: Clock,
         bells: Bells,
         jobs_dir: Path,
+        moved: Callable[[Tx, str, str], None] = lambda tx, old_id, new_id: None,
     ) -> None:
         self._store = store
         self._api = api
@@ -79,6 +81,7 @@ class Outbox:
             store=store, signer=signer, clock=clock, chosen=bells.chosen, jobs_dir=jobs_dir
         )
         self._files = FilesOut(store=store, api=api, budget=budget, clock=clock, jobs_dir=jobs_dir)
+        self._moved = moved
         self._bells = bells
         self._lanes: dict[str, asyncio.Task[None]] = {}
         self.held: set[str] = set()  # chats whose person has blocked the bot
@@ -334,7 +337,7 @@ class Outbox:
     async def _move(self, delivery: Delivery, new_id: str) -> None:
         def move(tx: Tx) -> None:
             tx.run("delivery_waits", id=delivery.id, error=None)
-            groups.move(tx, delivery.chat_id, new_id)
+            self._moved(tx, delivery.chat_id, new_id)
             self._bells.chosen.renew(tx, new_id)
 
         await self._store.write(move)

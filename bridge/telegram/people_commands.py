@@ -10,12 +10,13 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
 
-from bridge import access, people
+from bridge import access, groups, people, revoked
 from bridge.access import OwnerStays
 from bridge.clock import Clock, stamp
 from bridge.people import Role
+from bridge.queue import Queue
 from bridge.store import Tx
-from bridge.telegram import people_words
+from bridge.telegram import group_words, people_words
 from bridge.telegram.asking import ask_each, close_cards, edit_of, owe_notice
 from bridge.telegram.buttons import Signer
 from bridge.telegram.compose import Part, plain_part
@@ -34,13 +35,14 @@ SAID: Final[dict[Role, str]] = {
 }
 STAYS: Final = {"settings": "owner_stays_settings", "self": "owner_stays_self"}
 OWNERS_ONLY: Final = ("users", *COMMANDS)  # to anybody else these are no commands
-VERBS_OF_OWNERS: Final = (*ASKED, "ml", "mo", *CHANGED)
+VERBS_OF_OWNERS: Final = (*ASKED, "ml", "mo", *CHANGED, "mg")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeopleCommands:
     """Carries out what concerns people."""
 
+    queue: Queue
     signer: Signer
     clock: Clock
     settings_owners: AbstractSet[int]
@@ -83,6 +85,8 @@ class PeopleCommands:
             return say(press.language, "not_for_you"), []
         if verb in ASKED:
             return self._answer(tx, press, number, ASKED[verb])
+        if verb == "mg":
+            return self._group(tx, press, str(-number))
         acts: dict[str, Callable[[Tx, Press, int], Part]] = {"ml": self._list, "mo": self._one}
         if verb in acts:
             return "", edit_of(press, acts[verb](tx, press, number))
@@ -99,6 +103,8 @@ class PeopleCommands:
         """A tap on the card that asks; only the first one of all owners decides."""
         language = press.language
         decided = access.decided(tx, user_id)
+        if decided is None and access.find(tx, self.settings_owners, user_id).role == "owner":
+            return "", edit_of(press, self._one(tx, press, user_id))  # by a code, meanwhile
         try:
             if decided is None:
                 self._decide(tx, press, user_id, role)
@@ -120,7 +126,14 @@ class PeopleCommands:
     def _decide(self, tx: Tx, by: Incoming | Press, user_id: int, role: Role) -> None:
         """The decision, its word to the person, and the end of the cards that ask."""
         before = access.find(tx, self.settings_owners, user_id)
+        by_code = before.role == "owner" and user_id not in self.settings_owners
+        if role == "allowed" and by_code and str(user_id) != by.user_id:
+            return  # who may more than that keeps it
         access.decide(tx, self.settings_owners, user_id, role, by=int(by.user_id), name=by.name)
+        if role != "allowed" and before.role in ("owner", "allowed"):
+            revoked.end_work_of(tx, self.queue, str(user_id))
+        if role == "blocked":
+            revoked.drop_owed_to(tx, str(user_id))
         now = stamp(self.clock.now())
         if role == "allowed" and before.role != "allowed":
             welcome = self.welcome.part(
@@ -138,9 +151,27 @@ class PeopleCommands:
 
     def _list(self, tx: Tx, to: Incoming | Press, page: int) -> Part:
         found = access.everyone(tx, self.settings_owners)
-        return people_words.list_part(
+        part = people_words.list_part(
             self.signer, found, page, owner=to.chat_id, language=to.language
         )
+        if page:
+            return part
+        about = groups.listed(tx)
+        lines, buttons = group_words.section(
+            self.signer, about, owner=to.chat_id, language=to.language
+        )
+        return people_words.joined(part, lines, buttons)
+
+    def _group(self, tx: Tx, press: Press, chat_id: str) -> Done:
+        """Open a closed group, close an open one; the work of a closed one ends."""
+        closing = groups.status_of(tx, chat_id) == "allowed"
+        status: groups.Status = "refused" if closing else "allowed"
+        if not groups.change(tx, chat_id, status, now=self.clock.now()):
+            return say(press.language, "group_gone"), edit_of(press, self._list(tx, press, 0))
+        if closing:
+            revoked.end_work_of(tx, self.queue, chat_id)
+        text = say(press.language, "group_closed" if closing else "group_open")
+        return text, edit_of(press, self._list(tx, press, 0))
 
     def _one(self, tx: Tx, to: Incoming | Press, user_id: int) -> Part:
         who = access.find(tx, self.settings_owners, user_id)

@@ -48,6 +48,21 @@ def with_names(text: str) -> Part:
     return {**plain_part(plain), "entities": entities}
 
 
+def joined(part: Part, lines: Sequence[str], buttons: Buttons) -> Part:
+    """The same message with more lines, in which names stand, and more buttons."""
+    if not lines:
+        return part
+    more = with_names("\n".join(["", *lines]))
+    shift = utf16_length(part["text"])
+    moved = [{**each, "offset": each["offset"] + shift} for each in more["entities"]]
+    return {
+        **part,
+        "text": part["text"] + more["text"],
+        "entities": [*part["entities"], *moved],
+        "buttons": [*part["buttons"], *buttons],
+    }
+
+
 def asking_part(signer: Signer, who: Known, *, owner: str, language: str) -> Part:
     """The card that asks an owner, in their chat, whether someone may use the bot."""
     named = name_of(who.name, who.user_id)

@@ -9,10 +9,11 @@ from typing import Final
 
 from bridge.store import Store
 from bridge.telegram.gate import Incoming, Press
+from bridge.telegram.job_pages import number_of
 
 # Buttons that change nothing, or whose own family looks who pressed.
 FOR_ALL: Final = frozenset(
-    ("jd", "jo", "jl", "jt", "jp", "sl", "sd", "ps", "pd", "um", "uo", "uc", "od", "oq", "os")
+    ("jd", "jo", "jl", "jt", "jp", "sl", "sd", "ps", "pd", "um", "uo", "uc", "od", "oq", "os", "rt")
 )
 OF_A_JOB: Final = frozenset(("jc", "jz", "jk", "jr", "je", "jv", "jf", "ja", "jn"))
 OF_A_SCHEDULE: Final = frozenset(("sn", "sp", "su", "sr", "sx"))
@@ -39,10 +40,8 @@ class Rights:
         free = name not in COMMANDS_OF_A_JOB or not argument
         if not message.in_group or free or self._is_owner(message):
             return True
-        digits = argument.removeprefix("#").strip()
-        if not (digits.isascii() and digits.isdecimal()):
-            return False
-        return await self._asked(message, "asker_of_job", int(digits[:18]))
+        number = number_of(argument)  # read as the command itself reads it
+        return number is not None and await self._asked(message, "asker_of_job", number)
 
     async def _asked(self, item: Incoming | Press, statement: str, number: int) -> bool:
         """True also when there is no such thing here: its family says so."""

@@ -17,6 +17,7 @@ from bridge.models import PROMPT_CHARS_MAX
 from bridge.store import Tx
 from bridge.telegram import drafts, gate, held, membership
 from bridge.telegram.admission import Admission
+from bridge.telegram.albums import Albums
 from bridge.telegram.answer import Answer
 from bridge.telegram.api import Api
 from bridge.telegram.attachments import Attachments
@@ -32,14 +33,15 @@ from bridge.telegram.openings import says_stop
 from bridge.telegram.outbox import Outbox
 from bridge.telegram.people_commands import OWNERS_ONLY as PEOPLE_COMMANDS
 from bridge.telegram.people_commands import VERBS_OF_OWNERS as PEOPLE_VERBS
+from bridge.telegram.restarting import BEGIN, Restart
 from bridge.telegram.rights import Rights
 from bridge.telegram.schedule_commands import for_the_agent
 from bridge.telegram.signs import Signs
 from bridge.telegram.texts import say
 from bridge.telegram.welcome import ASK, Welcome
 
-OWNERS_ONLY: Final = (*PEOPLE_COMMANDS, "logs")
-VERBS_OF_OWNERS: Final = (*PEOPLE_VERBS, "ga", "gr")
+OWNERS_ONLY: Final = (*PEOPLE_COMMANDS, "logs", "restart")
+VERBS_OF_OWNERS: Final = (*PEOPLE_VERBS, "ga", "gr", BEGIN, "rk")
 OF_THE_ANSWER: Final = ("ts", "tb")  # that is being made
 
 
@@ -63,6 +65,7 @@ class Routing:
         welcome: Welcome,
         signs: Signs,
         edits: Edits,
+        restart: Restart,
         clock: Clock,
     ) -> None:
         self._answer = answer
@@ -80,7 +83,9 @@ class Routing:
         self._signs = signs
         self._edits = edits
         self._held: dict[tuple[str, int], set[int]] = {}
+        self._restart = restart
         self._clock = clock
+        self._albums = Albums(clock=clock, over=self._not_meant)
         self._chats: dict[tuple[str, int], Chat] = {}
 
     def load(self, tx: Tx) -> None:
@@ -97,7 +102,9 @@ class Routing:
         if change is not None:
             self._errands.run(self._admission.changed, change)
         elif item is None:
-            self._errands.run(self._commands.over, update.update_id, state="refused")
+            self._not_meant(update.update_id)
+        elif not self._admission.admits(item) and isinstance(item, Incoming) and not item.meant:
+            self._not_meant(item.update_id)
         elif not self._admission.admits(item):
             self._errands.run(self._stranger, item)
         else:
@@ -116,7 +123,11 @@ class Routing:
         if isinstance(item, Press):
             self._errands.run(self._press, item)
         else:
-            self._message(item)
+            for message in self._albums.meant(item):
+                self._message(message)
+
+    def _not_meant(self, update_id: int) -> None:
+        self._errands.run(self._commands.over, update_id, state="refused")
 
     async def _stranger(self, item: Incoming | Press) -> None:
         if await self._admission.stranger(item):
@@ -188,7 +199,8 @@ class Routing:
         self._errands.run(self._questions.put, message)
 
     def _interrupt(self, chat: Chat, message: Incoming, command: str) -> None:
-        dropped = self._attachments.drop((message.chat_id, message.thread_id))
+        whose = "" if self._admission.is_owner(message) else message.user_id
+        dropped = self._attachments.drop((message.chat_id, message.thread_id), of=whose)
         if command == "new":
             self._questions.forget(message.chat_id, message.thread_id)
         alone = command == "stop" and not message.in_group  # in a group others wait too
@@ -265,6 +277,8 @@ class Routing:
             elif known[0] == held.CLEAR:
                 self._chat(press).clear_held()
         await self._api.answer_callback(press.callback_id, text, alert=alert)
+        if known is not None and known[0] == BEGIN:
+            self._errands.run(self._restart.go)
 
     async def _example(self, press: Press, number: int) -> str:
         asked = await self._welcome.asked(press, number)
@@ -289,6 +303,7 @@ class Routing:
 
     async def drain(self, timeout_s: float) -> None:
         """Give every running answer some seconds."""
+        await self._albums.close()
         await asyncio.gather(*(chat.drain(timeout_s) for chat in self._chats.values()))
         await self._signs.close()
 

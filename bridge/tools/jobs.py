@@ -8,6 +8,7 @@ and the person are never parameters; they come from the update. Words and schema
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from bridge import failpoints, received
@@ -54,10 +55,12 @@ class Origin:
     message_id: int | None
     source: str  # e.g. "update:123"; jobs of the turn are "update:123:0", "update:123:1" …
     files: tuple[Received, ...] = ()  # of the person's message: its jobs may read them
+    only_own: bool = False  # jobs of others in the same chat may be looked at, and no more
 
 
 def job_tools(queue: Queue, origin: Origin) -> list[Tool]:
     """The main agent's tools, in a fixed order (the prompt cache depends on it)."""
+    own = partial(_own, queue, origin)
     return [
         Tool(
             name="start_background_job",
@@ -100,18 +103,20 @@ def job_tools(queue: Queue, origin: Origin) -> list[Tool]:
         _by_id(
             "cancel_job",
             "Cancel one job. Only when the user asks for it. If it is unclear which one, ask.",
-            lambda tx, given: _line(queue.cancel_in(tx, given["job_id"], chat_id=origin.chat_id)),
+            own(lambda tx, given: queue.cancel_in(tx, given["job_id"], chat_id=origin.chat_id)),
         ),
         _by_id(
             "retry_job",
             "Run a failed or cancelled job again, from its last completed step.",
-            lambda tx, given: _line(queue.retry_in(tx, given["job_id"], chat_id=origin.chat_id)),
+            own(lambda tx, given: queue.retry_in(tx, given["job_id"], chat_id=origin.chat_id)),
         ),
         _by_id(
             "answer_job",
             "Pass the user's answer to a job that is waiting for it.",
-            lambda tx, given: _line(
-                queue.answer_in(tx, given["job_id"], given["answer"], chat_id=origin.chat_id)
+            own(
+                lambda tx, given: queue.answer_in(
+                    tx, given["job_id"], given["answer"], chat_id=origin.chat_id
+                )
             ),
             answer={"type": "string", "description": "The user's words."},
         ),
@@ -242,6 +247,22 @@ def _by_id(
 
     properties: dict[str, dict[str, Any]] = {"job_id": {"type": "integer"}, **more}
     return Tool(name=name, description=description, properties=properties, commit=commit)
+
+
+def _own(
+    queue: Queue, origin: Origin, act: Callable[[Tx, Input], Job]
+) -> Callable[[Tx, Input], str]:
+    """Change a job, if who is asking may."""
+
+    def change(tx: Tx, given: Input) -> str:
+        job = queue.find(tx, given["job_id"], chat_id=origin.chat_id)
+        if origin.only_own and job.user_id != origin.user_id:
+            raise ToolFailed(
+                f"Job {job.id} belongs to someone else here: only they or an owner can do that."
+            )
+        return _line(act(tx, given))
+
+    return change
 
 
 def _list(tx: Tx, origin: Origin, which: str) -> str:

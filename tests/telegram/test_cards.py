@@ -23,7 +23,7 @@ from bridge.telegram.api import Api
 from bridge.telegram.bells import Bells
 from bridge.telegram.budget import Budget
 from bridge.telegram.buttons import Signer
-from bridge.telegram.cards import CLOCK_EDIT_S, FAST_EDIT_S, SLOW_EDIT_S, Cards
+from bridge.telegram.cards import CLOCK_EDIT_S, FAST_EDIT_S, GROUP_EDIT_S, SLOW_EDIT_S, Cards
 from bridge.telegram.chosen import Chosen
 from bridge.telegram.compose import plain_part
 from bridge.telegram.outbox import Outbox
@@ -167,6 +167,24 @@ async def test_progress_is_shown_after_the_gap_of_its_first_minute(board: Board)
     assert early == pytest.approx(FAST_EDIT_S)
     assert "▰▰▰▰▱▱▱▱▱▱ 40 %\n⚙️ Two" in board.card().text
     assert board.edits() == 2
+
+
+async def test_in_a_group_the_gap_is_longer_from_the_beginning(board: Board) -> None:
+    board.telegram.open_chat(-500)
+    job = await board.running(chat_id="-500")
+    await board.queue.progress(job, 10, "One")
+    await board.refresh()
+    await board.queue.progress(job, 40, "Two")
+
+    early = await board.refresh()
+    board.clock.advance(GROUP_EDIT_S - 0.1)
+    await board.refresh()
+    before = board.edits()
+    board.clock.advance(0.2)
+    await board.refresh()
+
+    assert early == pytest.approx(GROUP_EDIT_S)
+    assert (before, board.edits()) == (1, 2)
 
 
 async def test_after_a_minute_the_gap_is_longer(board: Board) -> None:

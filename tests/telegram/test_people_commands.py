@@ -351,6 +351,21 @@ async def test_nobody_changes_themselves_so_that_an_owner_is_left(
     assert answer.text.startswith("This is a private bot.")
 
 
+async def test_whoever_became_an_owner_by_a_code_stays_one_whatever_an_old_card_says(
+    bridge: House, chat: Person, anna: Person
+) -> None:
+    card = await knocks(anna, chat)
+    await bridge.settled()
+    await bridge.store.write(
+        lambda tx: tx.run("put_user", user_id="99", role="owner", name="Anna", language="nl")
+    )
+
+    await chat.press(card.message_id, "🚫 Block")
+    await chat.ask(f"/allow {STRANGER}")
+
+    assert role_of(bridge) == "owner"
+
+
 async def test_whoever_is_no_longer_allowed_is_a_stranger(
     bridge: House, chat: Person, anna: Person
 ) -> None:
