@@ -245,15 +245,16 @@ async def test_whoever_is_blocked_is_not_heard_by_anything(
     await lets_in(chat, anna)
     card = await anna.ask("/bg Count the pelicans")
     await chat.ask(f"/block {STRANGER}")
+    await until(lambda: "⏹ #1" in anna.texts()[-1])  # its job ended with it
     before = (anna.texts(), chat.texts())
 
     anna.press_raw(card.buttons[0][0]["callback_data"])
     anna.say("Hallo?")
-    anna.say("/cancel 1")
+    anna.say("/retry 1")
 
     await until(lambda: len(bridge.rows("SELECT 1 FROM inbox WHERE state = 'refused'")) == 3)
     await bridge.settled()
-    assert bridge.jobs()[0]["status"] == "pending"
+    assert bridge.jobs()[0]["status"] == "cancelled"
     assert bridge.asked() == []
     assert bridge.rows("SELECT raw FROM inbox WHERE state = 'refused' AND raw IS NOT NULL") == []
     assert (anna.texts(), chat.texts()) == before
