@@ -15,6 +15,7 @@ import pytest
 from fakes import FakeClock, shell
 from waiting import until
 
+from bridge import groups
 from bridge.agent.model import AnthropicModel
 from bridge.clock import Clock, stamp
 from bridge.deliveries import owe
@@ -25,7 +26,7 @@ from bridge.emulator.telegram_state import CallbackAnswer, ChatMessage
 from bridge.models import Job
 from bridge.queue import Queue
 from bridge.settings import Secret, Settings
-from bridge.store import Store
+from bridge.store import Store, Tx
 from bridge.telegram.api import Api
 from bridge.telegram.app import Bridge
 from bridge.telegram.bells import Bells
@@ -247,8 +248,13 @@ class Desk:
             clock=self.clock,
             bells=Bells(chosen=self.chosen, clock=self.clock),
             jobs_dir=self.jobs_dir,
+            moved=self._moved,
         )
         self._tasks.append(asyncio.create_task(self.outbox.run()))
+
+    def _moved(self, tx: Tx, old_id: str, new_id: str) -> None:
+        files_dir = self.jobs_dir.parent / "files"
+        groups.move(tx, old_id, new_id, files_dir=files_dir, now=self.clock.now())
 
     async def stop(self) -> None:
         for task in self._tasks:

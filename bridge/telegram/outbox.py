@@ -69,7 +69,7 @@ class Outbox:
         clock: Clock,
         bells: Bells,
         jobs_dir: Path,
-        moved: Callable[[Tx, str, str], None] = lambda tx, old_id, new_id: None,
+        moved: Callable[[Tx, str, str], None],
     ) -> None:
         self._store = store
         self._api = api

@@ -65,6 +65,7 @@ class Board:
             **shared,
             bells=Bells(chosen=Chosen(), clock=self.clock),
             jobs_dir=self.path.parent / "jobs",
+            moved=lambda _tx, _old_id, _new_id: None,
         )
         self._sending = asyncio.create_task(self.outbox.run())
 
