@@ -6,9 +6,10 @@ comes back can do no harm). How a job ends and what is owed for it commit togeth
 the result, the note in the chat's conversation, the jobs it unblocks, and the claim of the next.
 """
 
+import json
 import random
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Final
@@ -229,11 +230,27 @@ class Leases:
 
         await self.store.write(back)
 
-    async def ask(self, job: Job, question: str) -> None:
-        """The job waits for its user's answer and holds no worker. Raises: LeaseLost."""
+    async def ask(
+        self,
+        job: Job,
+        question: str,
+        *,
+        options: Sequence[str] = (),
+        approve_by: str | None = None,
+    ) -> None:
+        """The job waits for its user's answer and holds no worker. Raises: LeaseLost.
+
+        `options` may be tapped as an answer. With `approve_by` (a stamp) it asks to be allowed
+        something, which nothing but a tap before then can do.
+        """
+        asked = {
+            "question": clean_text(question),
+            "options": clean_text(json.dumps([*options], ensure_ascii=False)) if options else None,
+            "approve_by": approve_by,
+        }
 
         def wait(tx: Tx) -> None:
-            row = tx.one("ask_job", **_fence(job), question=clean_text(question))
+            row = tx.one("ask_job", **_fence(job), **asked)
             if row is None:
                 raise _lost(job)
             now = self._now()

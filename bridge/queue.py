@@ -222,6 +222,28 @@ class Queue(Leases):
                 "no_answer",
                 id=job_id,
             )
+        if found.status is JobStatus.WAITING and found.approve_by is not None:
+            raise JobRefused(
+                f"Job {job_id} asks to be allowed something: only its buttons in the chat can do "
+                "that.",
+                "needs_a_tap",
+                id=job_id,
+            )
+        return self._answered(tx, found, text)
+
+    def decide_in(self, tx: Tx, job: Job, *, allowed: bool, late: bool = False) -> Job:
+        """Allow or refuse what a waiting job asked to be allowed. Raises: JobRefused.
+
+        Called by nothing but a tap of the person it was asked: no text and no model can allow it.
+        """
+        if job.approve_by is None:
+            raise JobRefused(f"Job {job.id} asks for no permission.", "asks_nothing", id=job.id)
+        late_words = "Nobody allowed it in time: do not do it."
+        refused = late_words if late else "The user refused: do not do it."
+        return self._answered(tx, job, "The user allowed it." if allowed else refused)
+
+    def _answered(self, tx: Tx, found: Job, text: str) -> Job:
+        job_id = found.id
         row = tx.one("answer_job", id=job_id, answer=clean_text(text))
         if row is None:
             raise JobRefused(

@@ -11,6 +11,7 @@ import json
 import os
 import re
 import secrets
+import stat
 import unicodedata
 from collections.abc import Iterable
 from contextlib import suppress
@@ -29,6 +30,7 @@ NAMED_CHARS_MIN: Final = 4  # shorter names are found in any text
 DATA_KEY: Final = "kitt_files"  # in the data of a job
 UNKNOWN: Final = "application/octet-stream"
 _PART: Final = ".part-"  # begins the name of a file while it is written
+_DIGEST: Final = re.compile(r"^[0-9a-f]{16}-(?=.)")  # of another one with the same name
 _CHAT: Final = re.compile(r"-?\d{1,20}")
 _MEDIA_TYPE: Final = re.compile(r"[a-z0-9][a-z0-9.+-]{0,60}/[a-z0-9][a-z0-9.+-]{0,90}")
 
@@ -196,6 +198,34 @@ def read(files_dir: Path, file: Received) -> bytes | None:
 def path_of(files_dir: Path, file: Received) -> Path:
     """Where a kept file lies, for a program that reads it itself."""
     return _path(files_dir, file.chat_id, file.file)
+
+
+def kept_of(files_dir: Path, chat_id: str) -> list[tuple[float, int, Received]]:
+    """What people of a chat have sent and is still kept, the newest first.
+
+    When it came (seconds since 1970), in which message, and what it is.
+    """
+    found: list[tuple[float, int, Received]] = []
+    folder = files_dir / chat_id
+    if not _CHAT.fullmatch(chat_id) or not folder.is_dir():
+        return []
+    for path in folder.iterdir():
+        number, _, rest = path.name.partition("-")
+        with suppress(OSError):  # removed meanwhile
+            status = path.lstat()
+            if number.isascii() and number.isdigit() and stat.S_ISREG(status.st_mode):
+                name = safe_name(_DIGEST.sub("", rest))
+                size = status.st_size
+                file = Received(
+                    chat_id=chat_id,
+                    file=path.name,
+                    name=name,
+                    media_type=UNKNOWN,
+                    size=size,
+                    kind="other",
+                )
+                found.append((status.st_mtime, int(number), file))
+    return sorted(found, key=lambda kept: kept[:2], reverse=True)
 
 
 def named_in(tx: Tx, conversation: str, text: str) -> list[Received]:

@@ -41,6 +41,7 @@ from bridge.profile import worker_prompt
 from bridge.queue import Queue
 from bridge.store import Tx
 from bridge.tools.ask import ask_tools
+from bridge.tools.earlier import told_of_earlier
 from bridge.tools.files import file_tools
 from bridge.tools.inputs import opening_of
 from bridge.tools.report import report_tools
@@ -366,7 +367,9 @@ class Worker:
         )
         seeing = sees(self._work.model_name)
         files_dir = self._work.files_dir
-        await turn.run([await opening_of(job, workspace, files_dir, source=name, sees=seeing)])
+        earlier = await told_of_earlier(self._queue, job, workspace, self._work.jobs_dir)
+        about: dict[str, Any] = {"source": name, "sees": seeing, "earlier": earlier}
+        await turn.run([await opening_of(job, workspace, files_dir, **about)])
 
     async def _frozen(self, name: str, tools: list[Tool]) -> dict[str, Any]:
         """System prompt and tools as the job's first attempt had them: history depends on them."""

@@ -19,6 +19,7 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
     "integer": int,
     "number": (int, float),
     "boolean": bool,
+    "array": list,
 }
 
 
@@ -28,7 +29,7 @@ class ToolFailed(KittError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tool:
-    """One tool. `properties` is JSON Schema, flat; every property is required."""
+    """One tool. `properties` is JSON Schema, flat; all are required but the `optional` ones."""
 
     name: str
     description: str
@@ -36,6 +37,7 @@ class Tool:
     commit: Callable[[Tx, Input], str] | None = None
     run: Callable[[Input], Awaitable[str]] | None = None
     repeat: Literal["pure", "idempotent", "once"] = "idempotent"
+    optional: tuple[str, ...] = ()
     terminal: bool = False  # when only such tools were called, the turn is over
 
     def to_api(self) -> dict[str, Any]:
@@ -47,7 +49,7 @@ class Tool:
             "input_schema": {
                 "type": "object",
                 "additionalProperties": False,
-                "required": list(self.properties),
+                "required": [name for name in self.properties if name not in self.optional],
                 "properties": self.properties,
             },
         }
@@ -57,6 +59,8 @@ class Tool:
         if not isinstance(given, dict):
             raise ToolFailed("The input must be a JSON object.")
         for name, rule in self.properties.items():
+            if name not in given and name in self.optional:
+                continue
             if name not in given:
                 raise ToolFailed(f"{name} is missing.")
             value = given[name]

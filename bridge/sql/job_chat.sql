@@ -37,6 +37,12 @@ UPDATE jobs SET priority = max(priority, :priority),
  WHERE id = :id AND status = 'pending'
 RETURNING *
 
+-- name: files_of_chat
+-- What the jobs of a chat made, the newest first.
+SELECT job_files.id, job_id, name, coalesce(completed_at, started_at, created_at) AS at
+  FROM job_files JOIN jobs ON jobs.id = job_id
+ WHERE jobs.chat_id = :chat_id ORDER BY job_files.id DESC LIMIT :limit
+
 -- name: live_counts
 -- How many jobs of a chat that have not ended stand where.
 SELECT status, count(*) AS jobs FROM jobs INDEXED BY jobs_live

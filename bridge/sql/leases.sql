@@ -172,7 +172,8 @@ UPDATE jobs SET status = CASE WHEN run_at > :now THEN 'scheduled' ELSE 'pending'
 
 -- name: ask_job
 -- It needs its user: no worker holds it until the answer is there. Fenced.
-UPDATE jobs SET status = 'waiting', question = :question, answer = NULL,
+UPDATE jobs SET status = 'waiting', question = :question, answer = NULL, options = :options,
+                approve_by = :approve_by,
                 worker_id = NULL, lease_until = NULL
  WHERE id = :id AND worker_id = :worker_id AND attempt = :attempt AND status = 'running'
 RETURNING *

@@ -9,6 +9,7 @@ away.
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final, cast
 
 from bridge import conversation
@@ -22,10 +23,9 @@ from bridge.deliveries import owe
 from bridge.errors import ModelRefused, ModelUnavailable, TurnLeft, TurnLimitReached
 from bridge.models import Job, short
 from bridge.preferences import Rich
-from bridge.proposals import Proposal
 from bridge.shown import Room
 from bridge.store import Tx
-from bridge.telegram import compose, file_questions
+from bridge.telegram import compose, file_questions, job_replies
 from bridge.telegram.bells import answer_parts, waited
 from bridge.telegram.compose import Part
 from bridge.telegram.equipment import Agent
@@ -34,14 +34,13 @@ from bridge.telegram.handover import hand_over, origin_of, so_far
 from bridge.telegram.held import hold
 from bridge.telegram.inbox import all_over
 from bridge.telegram.openings import (
-    DIRECTIVE,
     asks_for_background,
     opening,
     promises,
     source_of,
-    state_of,
     text_block,
     update_of,
+    with_marks,
 )
 from bridge.telegram.patience import Patience
 from bridge.telegram.said import PASTE_PAUSE_S, is_cut, unsaid
@@ -64,15 +63,14 @@ class Answer:
         self._agent = agent
         self._stream = stream
         self._batch = batch
-        self._last = batch[-1]
+        self._last = last = batch[-1]
         if is_cut(self._last):  # more of the same text may come
             stream.not_before = agent.clock.monotonic() + PASTE_PAUSE_S
-        self._conversation = conversation.chat_conversation(
-            self._last.chat_id, self._last.thread_id
-        )
+        self._conversation = conversation.chat_conversation(last.chat_id, last.thread_id)
         self._source = source_of(batch[0])
         self._tools_used: set[str] = set()
         self._rendered: tuple[str, list[Part]] = ("", [])
+        self._replied: job_replies.Replied | None = None  # whose message these reply to
         self._shown: list[Message] = []  # what its files must find room beside
         self._turn: Turn | None = None
         self._limit: asyncio.Timeout | None = None  # while the turn may be left for a job
@@ -167,9 +165,12 @@ class Answer:
         await self._apologize("something_wrong")
 
     async def _run_turn(self) -> None:
-        store = self._agent.queue.store
+        openings = await self._openings()
+        if self._replied is not None and self._replied.settled:
+            await self._write(self._take_reply)
+            return
         self._turn = Turn(
-            store=store,
+            store=self._agent.queue.store,
             clock=self._agent.clock,
             model=Watched(
                 self._agent.model,
@@ -190,7 +191,19 @@ class Answer:
             files_dir=self._agent.files_dir,
             heard=self._hear,
         )
-        await self._turn.run(await self._openings())
+        await self._turn.run(openings)
+
+    def _take_reply(self, tx: Tx) -> None:
+        """An answer to a job, or what comes after it: no model has to understand that."""
+        if self._replied is None or not self._done(tx):
+            return
+        said = say(self._last.language, "acknowledged")
+        if self._replied.is_task:
+            said += f" (#{self._start_job(tx, said)})"
+        else:
+            said = job_replies.answer(tx, self._agent.queue, self._replied, self._batch)
+            self._owe(tx, self._parts(said))
+        self._remember(tx, self._opened(seen=False), said)
 
     def _not_left(self, _tx: Tx) -> None:
         if self._left or not self._agent.admits(self._last):
@@ -306,6 +319,7 @@ class Answer:
 
         def look(tx: Tx) -> tuple[list[Job], int, int | None]:
             jobs = active_jobs(tx, self._last.chat_id)
+            self._replied = job_replies.replied_to(tx, self._batch)
             messages = int(tx.value("count_messages", conversation=self._conversation))
             if len(self._batch) > 1 or any(item.files or item.edit_id for item in self._batch):
                 self._shown = conversation.load(tx, self._conversation)
@@ -317,12 +331,9 @@ class Answer:
         if messages > MESSAGES_MAX:
             name, keep = self._conversation, MESSAGES_KEPT
             await store.write(lambda tx: conversation.trim(tx, name, keep=keep), durable=False)
-        openings = self._opened(seen=seen)
-        if jobs:
-            openings[0].content.insert(0, text_block(f"<kitt-state>{state_of(jobs)}</kitt-state>"))
-        if self._asked_for_background():
-            openings[-1].content.append(text_block(DIRECTIVE))
-        return openings
+        mark = self._replied.mark if self._replied else ""
+        background = self._asked_for_background()
+        return with_marks(self._opened(seen=seen), jobs, about=mark, background=background)
 
     def _opened(self, *, seen: bool) -> list[Message]:
         """A file that no model has `seen` is only named: it could be one that is always refused."""
@@ -380,21 +391,9 @@ class Answer:
     def _tools(self) -> list[Tool]:
         agent, origin = self._agent, origin_of(self._batch, self._agent.is_owner)
         zone = agent.chosen.zone(self._last)
-        proposing = schedule_tools(agent.clock, origin, zone=zone, show=self._propose)
+        show = partial(agent.schedules.offer, language=self._last.language)
+        proposing = schedule_tools(agent.clock, origin, zone=zone, show=show)
         return [*job_tools(agent.queue, origin), *proposing]
-
-    def _propose(self, tx: Tx, proposal: Proposal, acknowledgement: str) -> None:
-        """Its own kind of delivery: what the model said before it comes before it."""
-        part = self._agent.schedules.show(tx, proposal, acknowledgement, self._last.language)
-        owe(
-            tx,
-            chat_id=proposal.chat_id,
-            thread_id=proposal.thread_id,
-            kind="proposal",
-            payload={"parts": [part]},
-            dedupe_key=f"proposal:{proposal.id}",
-            now=self._now(),
-        )
 
     def _now(self) -> str:
         return stamp(self._agent.clock.now())

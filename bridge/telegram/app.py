@@ -44,6 +44,7 @@ from bridge.telegram.inbox import INNOCENT_AFTER_S, Inbox
 from bridge.telegram.job_commands import JobCommands
 from bridge.telegram.job_files import JobFiles
 from bridge.telegram.job_pages import JobPages
+from bridge.telegram.job_questions import JobQuestions
 from bridge.telegram.large_files import FileCommands
 from bridge.telegram.log_commands import LogCommands
 from bridge.telegram.menu import Menu
@@ -184,7 +185,8 @@ class Bridge:
             ),
             self._welcome,
             JobCommands(**about, pages=pages),
-            JobFiles(queue=about["queue"]),
+            JobFiles(queue=about["queue"], signer=self._signer, files_dir=settings.files_dir),
+            JobQuestions(**about),
             pages,
             schedules,
             RestartCommands(signer=self._signer, supervised=self._supervised),

@@ -20,6 +20,14 @@ VERBS = {
     "jr": "retry",
     "jn": "never mind",
     "jp": "its files again",
+    "jw": "what is to be done next",
+    # its question
+    "qo": "one of the answers it offers",
+    "qa": "allow it, or not",
+    # files
+    "fl": "a page of the list",
+    "fj": "one that a job made",
+    "fr": "one that was received",
     "jd": "details, as a new message",
     # below its details, which change with it
     "jo": "show them",

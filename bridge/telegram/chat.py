@@ -74,6 +74,7 @@ class Chat:
         now = self._clock.monotonic()
         within_s = PASTE_WITHIN_S if self._batch and is_cut(self._batch[-1]) else JOIN_WITHIN_S
         same_thought = now - self._received_at <= within_s and self.is_of(messages[0].user_id)
+        same_thought &= not messages[0].replied_to  # which is about something of its own
         self._received_at = now
         if self._task is None:
             self._start([*messages])

@@ -136,15 +136,6 @@ def files_part(job_id: int, files: list[dict[str, str]]) -> list[Part]:
     return [{"do": "files", "job": job_id, "files": files}] if files else []
 
 
-def question_parts(job: Job, *, language: str) -> list[Part]:
-    """A job asks its user something; the answer is any message that says so."""
-    title = f"**❓ #{job.id}** · {job.name}"
-    text = f"{title}\n\n{job.question}\n\n{say(language, 'question_how')}"
-    return text_parts(
-        text, language=language, file_name=f"kitt-{job.id}.md", reply_to=job.request_message_id
-    )
-
-
 def alert_part(delivery: Delivery, *, language: str) -> Part:
     """What an owner is told of the machinery (alerts.py)."""
     alert, values = delivery.payload["alert"], delivery.payload["values"]

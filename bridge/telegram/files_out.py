@@ -14,12 +14,14 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final, cast
+from typing import IO, Any, Final, cast
 
+from bridge import received
 from bridge.agent.tool import ToolFailed
 from bridge.clock import Clock
 from bridge.errors import KittError
 from bridge.models import Delivery
+from bridge.received import Received
 from bridge.store import Store
 from bridge.telegram import uploads
 from bridge.telegram.api import Api, Rejected
@@ -126,7 +128,10 @@ class FilesOut:
         )
 
     async def _open(self, part: Part) -> _Open:
-        """A text, the result of a job, or a regular file in its job's folder and nowhere else."""
+        """A text, a result, a received file, or one in its job's folder and nowhere else."""
+        if "received" in part:
+            data = await asyncio.to_thread(self._received, part["received"])
+            return _Open(file=io.BytesIO(data), size=len(data))
         if "content" in part or "result_of" in part:
             data = (
                 str(part["content"]).encode()
@@ -144,6 +149,14 @@ class FilesOut:
             return _Open(file=file, size=status.st_size, key=key)
         piece = cast(IO[bytes], Piece(file, start, part["bytes"]))
         return _Open(file=piece, size=part["bytes"], key=key)
+
+    def _received(self, block: dict[str, Any]) -> bytes:
+        """A file that a person has sent, by its reference."""
+        file = Received.of(block)
+        data = received.read(self._jobs_dir.parent / "files", file) if file is not None else None
+        if data is None:
+            raise ToolFailed("It is no longer kept.")
+        return data
 
     async def _result(self, job_id: int) -> bytes:
         data = await self._store.read(lambda tx: tx.value("result_bytes", id=job_id))

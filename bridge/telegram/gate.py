@@ -35,6 +35,7 @@ class Incoming:
     message_id: int
     text: str
     quote: str = ""  # of the message it replies to
+    replied_to: int = 0  # its id when it is one of ours; 0 = none
     has_file: bool = False  # there is more to it than words
     attached: Attached | None = None  # a file that can be fetched
     is_sound: bool = False
@@ -129,6 +130,7 @@ def read(update: Update, me: Me = NOBODY) -> Incoming | Press | None:
         text=clean_text(said if words is None else words),
         meant=words is not None,
         quote=_quote(received),
+        replied_to=_replied_to(received),
         has_file=received.text is None,
         attached=attached_to(received),
         is_sound=is_sound(received),
@@ -159,6 +161,12 @@ def _replied(message: object) -> tuple[int, str] | None:
     if replied is None:
         return None
     return replied.message_id, clean_text(replied.text or replied.caption or "")
+
+
+def _replied_to(message: Message) -> int:
+    replied = message.reply_to_message
+    ours = replied is not None and replied.from_user is not None and replied.from_user.is_bot
+    return replied.message_id if replied is not None and ours else 0
 
 
 def _quote(message: Message) -> str:

@@ -34,6 +34,7 @@ def origin_of(
         source=source_of(batch[0]),
         files=tuple(file for item in batch for file in item.files),
         only_own=last.in_group and not is_owner(last),
+        replied_to=next((item.replied_to for item in reversed(batch) if item.replied_to), 0),
     )
 
 

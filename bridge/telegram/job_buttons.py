@@ -29,6 +29,7 @@ def result_rows(job: Job, files: Sequence[object], signer: Signer, *, language: 
     """Below the result of a job."""
     row = [(say(language, "button_files"), "jp", job.id)] if files else []
     row.append((say(language, "button_again"), "ja", job.id))
+    row.append((say(language, "button_next"), "jw", job.id))
     return signer.row(job.chat_id, *row)
 
 
@@ -37,6 +38,7 @@ def failure_rows(job: Job, signer: Signer, *, language: str) -> Buttons:
     return signer.row(
         job.chat_id,
         (say(language, "button_retry"), "jr", job.id),
+        (say(language, "button_change"), "jw", job.id),
         (say(language, "button_never_mind"), "jn", job.id),
     )
 

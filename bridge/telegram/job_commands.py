@@ -17,6 +17,7 @@ from bridge.telegram.compose import Part, in_place
 from bridge.telegram.gate import Incoming, Press
 from bridge.telegram.job_list import LIVE, filter_of
 from bridge.telegram.job_pages import Done, JobPages, number_of
+from bridge.telegram.job_replies import NEXT
 from bridge.telegram.openings import text_block, with_context, with_quote
 from bridge.telegram.texts import reason, say
 from bridge.tools.jobs import Origin, start_again, start_job
@@ -36,7 +37,7 @@ class JobCommands:
     pages: JobPages
     names = ("bg", "cancel", "retry")
     read_only = ()
-    verbs = ("jc", "jz", "jk", "jr", "je", "jv", "jt", "jf", "ja", "jn")
+    verbs = ("jc", "jz", "jk", "jr", "je", "jv", "jt", "jf", "ja", "jn", "jw")
 
     def command(self, tx: Tx, message: Incoming, name: str, argument: str) -> list[Part]:
         """Carry out one of `names`."""
@@ -60,6 +61,7 @@ class JobCommands:
             "jf": self._first,
             "ja": self._again,
             "jn": self._never_mind,
+            "jw": self._what_next,
         }
         try:
             return acts[verb](tx, press, number)
@@ -80,6 +82,7 @@ class JobCommands:
             message_id=message.message_id,
             source=source,
             files=message.files,
+            replied_to=message.replied_to,
         )
         acknowledgement = say(message.language, "acknowledged")
         try:
@@ -221,6 +224,15 @@ class JobCommands:
     def _never_mind(self, tx: Tx, press: Press, number: int) -> Done:
         self.queue.find(tx, number, chat_id=press.chat_id)
         return say(press.language, "never_minded"), job_buttons.with_buttons(press, [])
+
+    def _what_next(self, tx: Tx, press: Press, number: int) -> Done:
+        """The reply to this is a job that goes on with that one's work."""
+        job = self.queue.find(tx, number, chat_id=press.chat_id)
+        key = "next_how" if job.status is JobStatus.DONE else "change_how"
+        part = compose.plain_part(
+            say(press.language, key, id=number), reply_to=press.message_id, silent=True
+        )
+        return "", [{**part, "of_job": (number, NEXT)}]
 
     def _cancel_text(self, tx: Tx, to: Incoming | Press, job_id: int) -> str:
         before = self.queue.find(tx, job_id, chat_id=to.chat_id).status

@@ -6,6 +6,7 @@ from bridge.telegram import compose, job_buttons
 from bridge.telegram.buttons import Signer
 from bridge.telegram.compose import Part
 from bridge.telegram.job_card import numbered
+from bridge.telegram.job_questions import question_parts
 from bridge.telegram.job_view import JobView
 from bridge.telegram.marked import FOLDED_QUOTE, Marked
 from bridge.telegram.texts import cause, say
@@ -28,7 +29,7 @@ def parts(
     if kind == "failure":
         return [failure_part(view, signer, language=language)]
     if kind == "question":
-        return compose.question_parts(job, language=language)
+        return question_parts(job, signer, language=language)
     made = compose.result_parts(job, files, language=language, rich=rich)
     last = max(number for number, part in enumerate(made) if part["do"] in ("text", "rich"))
     made[last]["buttons"] = job_buttons.result_rows(job, files, signer, language=language)

@@ -26,7 +26,7 @@ DIRECTIVE: Final = (
     "<kitt-directive>The user asked for a background job: call start_background_job, or "
     "propose_schedule when it must recur.</kitt-directive>"
 )
-OUR_MARKS: Final = ("<kitt-event", "<kitt-state", "<kitt-directive", "<kitt-file")
+OUR_MARKS: Final = ("<kitt-event", "<kitt-state", "<kitt-directive", "<kitt-file", "<kitt-job")
 NO_TEXT: Final = "(no text)"
 HEARD: Final = "\n(spoken; the words are a transcriber's)"
 
@@ -103,6 +103,19 @@ def remember_files(tx: Tx, item: Incoming, answer: str, *, now: str) -> None:
     said = Message(role="assistant", content=[text_block(answer)], stop_reason="end_turn")
     for message in (opening(item, None), said):
         conversation.append(tx, name, message, now=now)
+
+
+def with_marks(
+    openings: list[Message], jobs: list[Job], *, about: str, background: bool
+) -> list[Message]:
+    """The same with our own marks: how the chat's jobs stand, what a reply is about, what to do."""
+    if about:
+        openings[-1].content.insert(0, text_block(about))
+    if jobs:
+        openings[0].content.insert(0, text_block(f"<kitt-state>{state_of(jobs)}</kitt-state>"))
+    if background:
+        openings[-1].content.append(text_block(DIRECTIVE))
+    return openings
 
 
 def source_of(item: Incoming) -> str:

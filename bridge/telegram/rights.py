@@ -13,7 +13,10 @@ from bridge.telegram.job_pages import number_of
 
 # Buttons that change nothing, or whose own family looks who pressed.
 FOR_ALL: Final = frozenset(
-    ("jd", "jo", "jl", "jt", "jp", "sl", "sd", "ps", "pd", "um", "uo", "uc", "od", "oq", "os", "rt")
+    (
+        *("jd", "jo", "jl", "jt", "jp", "jw", "fl", "fj", "fr", "qo", "qa"),
+        *("sl", "sd", "ps", "pd", "um", "uo", "uc", "od", "oq", "os", "rt"),
+    )
 )
 OF_A_JOB: Final = frozenset(("jc", "jz", "jk", "jr", "je", "jv", "jf", "ja", "jn"))
 OF_A_SCHEDULE: Final = frozenset(("sn", "sp", "su", "sr", "sx"))

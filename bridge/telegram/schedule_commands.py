@@ -12,6 +12,7 @@ from typing import Any
 from bridge import conversation, proposals, schedules
 from bridge.clock import Clock, stamp
 from bridge.conversation import Message
+from bridge.deliveries import owe
 from bridge.errors import JobRefused, ScheduleNotFound, ScheduleRefused
 from bridge.models import short
 from bridge.proposals import Proposal
@@ -89,6 +90,19 @@ class ScheduleCommands:
             now=now,
             acknowledgement=acknowledgement,
             guessed=guessed and first,
+        )
+
+    def offer(self, tx: Tx, proposal: Proposal, acknowledgement: str, language: str) -> None:
+        """Owe that message, as its own kind: what the model said before it comes before it."""
+        part = self.show(tx, proposal, acknowledgement, language)
+        owe(
+            tx,
+            chat_id=proposal.chat_id,
+            thread_id=proposal.thread_id,
+            kind="proposal",
+            payload={"parts": [part]},
+            dedupe_key=f"proposal:{proposal.id}",
+            now=stamp(self.clock.now()),
         )
 
     def _list(self, tx: Tx, to: Incoming | Press, page: int) -> Part:

@@ -45,17 +45,23 @@ class Waiting:
         """What the running answer to this person may take in.
 
         Who asks for a job gets one, which is certain only in a turn of its own; whatever came
-        after that keeps its place behind it.
+        after that keeps its place behind it. So does a reply, which may be about a job.
         """
-        taken = self._take(lambda item: item.user_id == user_id and not asks_for_background(item))
+        taken = self._take(
+            lambda item: (
+                item.user_id == user_id and not item.replied_to and not asks_for_background(item)
+            )
+        )
         for message in taken:
             self._signs.show(message, SEEN)
         return taken
 
     def take_turn(self) -> list[Incoming]:
-        """What the next turn answers: all of one person."""
-        asker = self._items[0].user_id
-        taken = self._take(lambda item: item.user_id == asker)
+        """What the next turn answers: all of one person; a reply is about one thing only."""
+        first, *rest = self._items
+        self._items = rest
+        taken = [first]
+        taken += self._take(lambda item: item.user_id == first.user_id and not item.replied_to)
         for message in taken:
             self._signs.clear(message)
         return taken

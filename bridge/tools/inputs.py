@@ -19,15 +19,17 @@ FOLDER: Final = "input"
 
 
 async def opening_of(
-    job: Job, workspace: Workspace, files_dir: Path, *, source: str, sees: bool
+    job: Job, workspace: Workspace, files_dir: Path, *, source: str, sees: bool, earlier: str = ""
 ) -> Message:
     """What a job begins with; its files are in place when this returns.
 
-    `sees`: the model takes pictures and PDF files, which no tool could read for it.
+    `sees`: the model takes pictures and PDF files, which no tool could read for it. `earlier` is
+    what it is told of the work it goes on with.
     """
     files = received.files_of_job(job)
     content: list[Block] = []
     text = f"{job.prompt}\n\nData:\n{job.data}" if job.data and not files else job.prompt
+    text += earlier
     if files:
         lines = await asyncio.to_thread(_put, files, workspace, files_dir)
         text = "\n".join([f"{text}\n\nFiles from the user, in your folder:", *lines])

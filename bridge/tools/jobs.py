@@ -56,6 +56,7 @@ class Origin:
     source: str  # e.g. "update:123"; jobs of the turn are "update:123:0", "update:123:1" …
     files: tuple[Received, ...] = ()  # of the person's message: its jobs may read them
     only_own: bool = False  # jobs of others in the same chat may be looked at, and no more
+    replied_to: int = 0  # the message it replies to: jobs go on with the job that this one shows
 
 
 def job_tools(queue: Queue, origin: Origin) -> list[Tool]:
@@ -139,6 +140,8 @@ def start_job(
 
     It may read the files of the person's message, and earlier ones that its prompt names.
     """
+    earlier = _earlier(tx, origin)
+    files = _files(tx, origin, prompt)
     new = NewJob(
         chat_id=origin.chat_id,
         thread_id=origin.thread_id,
@@ -150,7 +153,10 @@ def start_job(
         kind=kind,
         priority=priority,
         source=f"{origin.source}:{ordinal}",
-        data=received.job_data(_files(tx, origin, prompt)),
+        data=received.job_data([*files, *(received.files_of_job(earlier) if earlier else [])]),
+        continues=earlier.id if earlier else None,
+        after=(earlier.id,) if earlier and not earlier.status.final else (),
+        if_parent_fails="run",
     )
     job = queue.insert(tx, new)
     failpoints.hit("after_enqueue")
@@ -192,6 +198,14 @@ def note_queued(tx: Tx, job: Job, about: str, *, now: str) -> None:
     block = {"type": "text", "text": event}
     message = Message(role="user", content=[block], source=f"job:{job.id}:queued")
     append(tx, chat_conversation(job.chat_id, job.thread_id), message, now=now)
+
+
+def _earlier(tx: Tx, origin: Origin) -> Job | None:
+    """The job to go on with, when the person has replied to one of its messages."""
+    if not origin.replied_to:
+        return None
+    row = tx.one("job_of_message", chat_id=origin.chat_id, message_id=origin.replied_to)
+    return None if row is None else Job.from_row(row)
 
 
 def _files(tx: Tx, origin: Origin, prompt: str) -> list[Received]:

@@ -83,3 +83,18 @@ def test_result_names_its_call() -> None:
 def test_only_a_failure_is_marked_as_an_error() -> None:
     assert result_block("toolu_1", "no", is_error=True)["is_error"] is True
     assert "is_error" not in result_block("toolu_1", "yes")
+
+
+def test_what_is_optional_may_be_left_out_and_must_fit_when_it_is_there() -> None:
+    tool = Tool(
+        name="order",
+        description="Order.",
+        properties={"dish": {"type": "string"}, "extras": {"type": "array"}},
+        optional=("extras",),
+    )
+
+    assert tool.to_api()["input_schema"]["required"] == ["dish"]
+    assert tool.check({"dish": "soup"}) == {"dish": "soup"}
+    assert tool.check({"dish": "soup", "extras": ["bread"]})["extras"] == ["bread"]
+    with pytest.raises(ToolFailed, match="extras must be of type array"):
+        tool.check({"dish": "soup", "extras": "bread"})

@@ -105,28 +105,3 @@ def test_a_long_result_is_not_copied_into_its_delivery() -> None:
 
     assert beginning["text"].startswith("pelican0 pelican1")
     assert file == {"do": "document", "name": "kitt-12.md", "silent": True, "result_of": 12}
-
-
-@pytest.mark.parametrize(
-    ("language", "how"),
-    [
-        ("en", "Answer here and the job goes on."),
-        ("nl", "Antwoord hier, dan gaat de taak verder."),
-    ],
-)
-def test_a_question_says_which_job_asks_and_what_to_do(language: str, how: str) -> None:
-    waiting = a_job(status=JobStatus.WAITING, question="Which **bank**?")
-
-    (part,) = compose.question_parts(waiting, language=language)
-
-    assert part["text"] == f"❓ #12 · Pelicans\n\nWhich bank?\n\n{how}"
-    assert (part["do"], part["silent"], part["reply_to"]) == ("text", False, 5)
-
-
-def test_a_question_of_any_length_can_be_sent() -> None:
-    waiting = a_job(status=JobStatus.WAITING, question=words(5_000))
-
-    beginning, file = compose.question_parts(waiting, language="en")
-
-    assert beginning["text"].startswith("❓ #12 · Pelicans")
-    assert (file["do"], file["name"]) == ("document", "kitt-12.md")

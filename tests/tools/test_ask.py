@@ -7,6 +7,7 @@ import pytest
 from fakes import FakeClock, everything, shell
 
 from bridge.agent.tool import ToolFailed
+from bridge.clock import stamp
 from bridge.errors import JobNotFound, JobWaits, LeaseLost
 from bridge.models import Job, JobStatus, NewJob
 from bridge.queue import Queue
@@ -114,3 +115,37 @@ def test_crash_in_the_middle_asks_again(queue: Queue) -> None:
     (tool,) = ask_tools(queue, Job(id=1, chat_id="7", prompt="Sing", status=JobStatus.RUNNING))
 
     assert (tool.repeat, tool.terminal) == ("idempotent", False)
+
+
+async def test_options_are_offered_to_tap(queue: Queue, job: Job) -> None:
+    with pytest.raises(JobWaits):
+        await ask(queue, job, question=QUESTION, options=["Blue", " ", "x" * 100])
+
+    waiting = await queue.get(job.id)
+    assert waiting.options == f'["Blue", "{"x" * 59}…"]'
+    assert waiting.approve_by is None
+
+
+async def test_more_options_than_fit_go_back_to_the_model(queue: Queue, job: Job) -> None:
+    with pytest.raises(ToolFailed, match="At most 6 options"):
+        await ask(queue, job, question=QUESTION, options=list("abcdefg"))
+
+
+async def test_an_approval_has_an_end_and_a_later_question_none(
+    queue: Queue, job: Job, clock: FakeClock
+) -> None:
+    with pytest.raises(JobWaits):
+        await ask(queue, job, question=QUESTION, kind="approval", options=["Blue"])
+    asked = await queue.get(job.id)
+    await queue.store.write(lambda tx: queue.decide_in(tx, asked, allowed=True))
+    again = await queue.claim(WORKER)
+    assert again is not None
+    allowed = await ask(queue, again, question=QUESTION, kind="approval")
+    with pytest.raises(JobWaits):
+        await ask(queue, again, question="And how high?")
+
+    assert asked.approve_by is not None
+    assert asked.approve_by > stamp(clock.now())
+    assert allowed == "The user allowed it."
+    later = await queue.get(job.id)
+    assert (later.approve_by, later.options) == (None, None)
