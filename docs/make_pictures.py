@@ -1,80 +1,87 @@
-"""Makes the pictures of the README from a real run of the demo (needs Debian's `chromium`).
+"""Makes the pictures of the README and of docs/chat.md (needs Debian's `chromium`).
 
-    .venv/bin/python docs/make_pictures.py
+    .venv/bin/python docs/make_pictures.py            # all
+    .venv/bin/python docs/make_pictures.py tables     # these scenes of chat.md
+    .venv/bin/python docs/make_pictures.py story      # those of the README
 
-Plays `kitt demo` on a terminal of its own, photographs the chat page while the job runs and after
-it, and sets what the terminal showed as a picture.
+Every picture is a photograph of a real run: of `kitt demo` for the README, of `kitt up` against the
+emulators for chat.md, where people and the model follow a script and everything else is real.
 """
 
-import html
-import os
-import pty
-import re
-import signal
-import subprocess
+import asyncio
 import sys
 import tempfile
-import time
+import traceback
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-DOCS = Path(__file__).parent
-CHROMIUM = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
-# without these Chromium asks hosts of its own at every start
-CHROMIUM += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-CHROMIUM += ["--disable-quic", "--no-first-run"]
-PATIENCE_S = 90.0
-PAGE = """<meta charset="utf-8"><style>
-body{{margin:0;background:#14181f;color:#d7dde6;padding:20px 24px;white-space:pre-wrap;
-font:14px/1.5 "DejaVu Sans Mono",monospace}}
-b{{color:#fff}}
-i{{color:#7d8896;font-style:normal}}
-</style>{body}"""
+import picture_story
+from picture_browser import browser
+from picture_chats import CHATS, strangers
+from picture_jobs import JOBS, restarted, restarts
+from picture_stage import Chat, Stage, stage
+
+Scene = Callable[[Chat], Awaitable[None]]
+LANGUAGES = ("en", "nl")
 
 
-def main() -> int:
-    """Run the demo and photograph it."""
-    child, terminal = pty.fork()
-    if child == 0:
-        os.execv(sys.executable, [sys.executable, "-m", "bridge", "demo"])  # noqa: S606
-    shown = ""
-    page = ""
-    halfway = False
-    deadline = time.monotonic() + PATIENCE_S
+async def main(wanted: list[str]) -> int:
+    """Play the scenes side by side, each in both languages; how many went wrong."""
+    scenes = [scene for scene in (*JOBS, *CHATS) if not wanted or scene.__name__ in wanted]
+    wrong = 0
+    async with browser() as camera:
+        for played in (crowd(scenes, not wanted or "restarts" in wanted), alone):
+            if played is alone and wanted and "strangers" not in wanted:
+                continue
+            with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+                owners = 1 if played is alone else 2 * len(scenes) + 2
+                async with stage(Path(folder), camera, owners) as on:
+                    wrong += await played(on)
+    return wrong
+
+
+def crowd(scenes: list[Scene], restart: bool) -> Callable[[Stage], Awaitable[int]]:
+    """All scenes at once, each with a chat of its own; then the worker is killed."""
+
+    async def play(on: Stage) -> int:
+        wrong = await together(
+            *(attempt(scene, on.chat(lang)) for scene in scenes for lang in LANGUAGES)
+        )
+        if restart:
+            chats = [on.chat(language) for language in LANGUAGES]
+            wrong += await together(*(attempt(restarts, chat) for chat in chats))
+            on.kill_worker()
+            wrong += await together(*(attempt(restarted, chat) for chat in chats))
+        return wrong
+
+    return play
+
+
+async def alone(on: Stage) -> int:
+    """Scenes that reach every owner: there is only one."""
+    owner, wrong = on.chat("en"), 0
+    for language in LANGUAGES:
+        owner.language, owner.first = language, None
+        wrong += await attempt(strangers, owner)
+    return wrong
+
+
+async def together(*scenes: Awaitable[int]) -> int:
+    return sum(await asyncio.gather(*scenes))
+
+
+async def attempt(scene: Scene, chat: Chat) -> int:
+    """0 when the scene went as it should; otherwise says why not, and the others go on."""
     try:
-        while "Ctrl-C ends" not in shown and time.monotonic() < deadline:
-            shown += os.read(terminal, 4096).decode(errors="replace")
-            page = page or next(iter(re.findall(r"http://[\d.:]+/", shown)), "")
-            if not halfway and "card" in shown and "%" in shown:
-                halfway = True
-                photograph(page, DOCS / "chat-running.png", "420,760")
-        photograph(page, DOCS / "chat.png", "420,1500")
-    finally:
-        os.kill(child, signal.SIGINT)
-        os.waitpid(child, 0)
-    with tempfile.NamedTemporaryFile("w", suffix=".html", delete=False) as file:
-        file.write(PAGE.format(body=as_html(shown.partition("\r\nGo on")[0])))
-    photograph(f"file://{file.name}", DOCS / "story.png", "1000,900")
-    Path(file.name).unlink()
+        await scene(chat)
+    except Exception:
+        sys.stderr.write(f"{scene.__name__}, {chat.language}:\n{traceback.format_exc()}")
+        return 1
     return 0
 
 
-def photograph(address: str, target: Path, size: str) -> None:
-    """A screenshot of a page."""
-    with tempfile.TemporaryDirectory() as profile:
-        command = [*CHROMIUM, f"--user-data-dir={profile}", f"--window-size={size}"]
-        subprocess.run(  # noqa: S603
-            [*command, "--virtual-time-budget=3000", f"--screenshot={target}", address],
-            check=True,
-            stderr=subprocess.DEVNULL,
-        )
-
-
-def as_html(shown: str) -> str:
-    """The terminal's bold and dim as HTML."""
-    text = html.escape(shown.replace("\r", ""))
-    text = re.sub("\x1b\\[1m(.*?)\x1b\\[0m", r"<b>\1</b>", text)
-    return re.sub("\x1b\\[2m(.*?)\x1b\\[0m", r"<i>\1</i>", text, flags=re.S)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    names = sys.argv[1:]
+    if not names or "story" in names:
+        picture_story.play()
+    sys.exit(asyncio.run(main(names)) if names != ["story"] else 0)
