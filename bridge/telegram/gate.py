@@ -116,7 +116,7 @@ def read(update: Update, me: Me = NOBODY) -> Incoming | Press | None:
             replied=_replied(message),
         )
     received = update.message or update.edited_message
-    if received is None or received.sender_chat is not None:
+    if received is None or received.sender_chat is not None or _only_reports(received):
         return None
     said = received.text or received.caption or ""
     words = addressed(received, me) if in_group else said
@@ -138,6 +138,16 @@ def read(update: Update, me: Me = NOBODY) -> Incoming | Press | None:
         forwarded=received.forward_origin is not None,
         edited=update.message is None,
         sent_at=int(received.date.timestamp()),
+    )
+
+
+def _only_reports(message: Message) -> bool:
+    """Nobody said it: a topic was made, a message was pinned, and the like."""
+    return (
+        message.text is None
+        and message.caption is None
+        and message.effective_attachment is None
+        and message.checklist is None
     )
 
 

@@ -119,6 +119,33 @@ def test_everything_else_is_not_let_in(update: dict[str, Any]) -> None:
     assert read(**update) is None
 
 
+@pytest.mark.parametrize(
+    "reports",
+    [
+        {"forum_topic_created": {"name": "Holiday", "icon_color": 1}},
+        {"forum_topic_closed": {}},
+        {"pinned_message": message()},
+        {"message_auto_delete_timer_changed": {"message_auto_delete_time": 86400}},
+    ],
+    ids=str,
+)
+def test_a_message_that_only_reports_is_not_let_in(reports: dict[str, Any]) -> None:
+    assert read(message=message(None, **reports)) is None
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"location": {"latitude": 51.0, "longitude": 3.7}},
+        {"contact": {"phone_number": "1", "first_name": "Bo"}},
+        {"checklist": {"title": "To do", "tasks": []}},
+    ],
+    ids=str,
+)
+def test_what_a_person_sends_is_let_in_whatever_it_is(sent: dict[str, Any]) -> None:
+    assert incoming(None, **sent).has_file
+
+
 def test_a_change_of_membership_is_no_message() -> None:
     me = {"id": 1, "is_bot": True, "first_name": "KITT"}
     change = {
