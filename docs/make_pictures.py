@@ -15,19 +15,21 @@ import traceback
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import picture_page
 import picture_story
 from picture_browser import browser
-from picture_chats import CHATS, strangers
+from picture_chats import CHATS, GROWING, strangers
 from picture_jobs import JOBS, restarted, restarts
-from picture_stage import Chat, Stage, stage
+from picture_stage import PICTURES, Chat, Stage, stage
 
 Scene = Callable[[Chat], Awaitable[None]]
-LANGUAGES = ("en", "nl")
 
 
 async def main(wanted: list[str]) -> int:
-    """Play the scenes side by side, each in both languages; how many went wrong."""
-    scenes = [scene for scene in (*JOBS, *CHATS) if not wanted or scene.__name__ in wanted]
+    """Play the scenes, each in both languages; how many went wrong."""
+    scenes = [
+        scene for scene in (*GROWING, *JOBS, *CHATS) if not wanted or scene.__name__ in wanted
+    ]
     wrong = 0
     async with browser() as camera:
         for played in (crowd(scenes, not wanted or "restarts" in wanted), alone):
@@ -37,21 +39,26 @@ async def main(wanted: list[str]) -> int:
                 owners = 1 if played is alone else 2 * len(scenes) + 2
                 async with stage(Path(folder), camera, owners) as on:
                     wrong += await played(on)
+    picture_page.write(PICTURES)
     return wrong
 
 
 def crowd(scenes: list[Scene], restart: bool) -> Callable[[Stage], Awaitable[int]]:
-    """All scenes at once, each with a chat of its own; then the worker is killed."""
+    """Scenes side by side, each with a chat of its own; then the worker is killed."""
 
     async def play(on: Stage) -> int:
-        wrong = await together(
-            *(attempt(scene, on.chat(lang)) for scene in scenes for lang in LANGUAGES)
-        )
+        wrong = 0
+        for at_once in (
+            [s for s in scenes if s in GROWING],
+            [s for s in scenes if s not in GROWING],
+        ):
+            chats = [(scene, on.chat(lang)) for scene in at_once for lang in picture_page.LANGUAGES]
+            wrong += await together(*(attempt(scene, chat) for scene, chat in chats))
         if restart:
-            chats = [on.chat(language) for language in LANGUAGES]
-            wrong += await together(*(attempt(restarts, chat) for chat in chats))
+            pair = [on.chat(language) for language in picture_page.LANGUAGES]
+            wrong += await together(*(attempt(restarts, chat) for chat in pair))
             on.kill_worker()
-            wrong += await together(*(attempt(restarted, chat) for chat in chats))
+            wrong += await together(*(attempt(restarted, chat) for chat in pair))
         return wrong
 
     return play
@@ -60,7 +67,7 @@ def crowd(scenes: list[Scene], restart: bool) -> Callable[[Stage], Awaitable[int
 async def alone(on: Stage) -> int:
     """Scenes that reach every owner: there is only one."""
     owner, wrong = on.chat("en"), 0
-    for language in LANGUAGES:
+    for language in picture_page.LANGUAGES:
         owner.language, owner.first = language, None
         wrong += await attempt(strangers, owner)
     return wrong

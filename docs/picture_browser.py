@@ -17,7 +17,7 @@ QUIET = ["--disable-background-networking", "--disable-component-update", "--dis
 QUIET += ["--disable-quic", "--no-first-run"]
 PATIENCE_S: Final = 60.0
 WIDTH, HEIGHT = 420, 2600  # of a phone; as high as the longest conversation
-SCALE: Final = 1.5
+SCALE: Final = 1.25
 MARGIN: Final = 8
 # Where the messages from one on are; null until the page shows them.
 PLACE: Final = """(() => {
@@ -30,6 +30,7 @@ PLACE: Final = """(() => {
   const folded = document.querySelectorAll(".expandable:not(.open)");
   if (UNFOLD) for (const quote of folded) quote.click();
   for (const li of shown) li.style.display = items.includes(li) ? "" : "none";
+  for (const line of document.querySelectorAll(".day")) line.style.display = "none";
   // A gradient is large in a PNG; this font is as wide as those of phones.
   document.getElementById("phone").style.background = "#d7e3e6";
   document.body.style.fontFamily = '"Liberation Sans", "Noto Color Emoji"';

@@ -117,6 +117,7 @@ async def stops(chat: Chat) -> None:
 async def groups(chat: Chat) -> None:
     """A group: the bot answers who calls it."""
     telegram = chat.stage.telegram
+    await chat.ask("/start")
     number = GROUP - chat.user_id
     title = chat.t("Weekend in Ghent", "Weekend in Gent")
     telegram.open_group(number, (chat.user_id, "Anna"), (902, "Bo"), title=title)
@@ -165,6 +166,77 @@ async def topics(chat: Chat) -> None:
     await chat.picture("topic")
 
 
+async def voices(chat: Chat) -> None:
+    """What is said is shown as a quote, then answered."""
+    words = chat.t("What time does the sun set today?", "Hoe laat gaat de zon vandaag onder?")
+    chat.expect(words, chat.t("At 16:34 in Utrecht.", "Om 16:34 in Utrecht."))
+    sound = chat.stage.telegram.send_sound(chat.chat_id, words.encode(), duration=4, **chat.who)
+    chat.show(sound)
+    await chat.sees("16:34")
+    await chat.picture("voice")
+
+
+async def unnamed(chat: Chat) -> None:
+    """A file without a word of what it is for."""
+    name = chat.t("contract.txt", "huurcontract.txt")
+    words = chat.t("Rental agreement between …", "Huurovereenkomst tussen …") * 40
+    file = chat.stage.telegram.send_document(chat.chat_id, name, words.encode(), **chat.who)
+    chat.show(file)
+    await chat.sees(lambda m: name in m.text and m.buttons)
+    await chat.picture("file-question")
+
+
+async def queues(chat: Chat) -> None:
+    """What is written during an answer waits with a sign; a stop asks what becomes of it."""
+    text = chat.t("Explain how a gearbox works", "Leg uit hoe een versnellingsbak werkt")
+    answer = chat.t(
+        "A gearbox trades speed for force. A small wheel that drives a large one turns it slowly "
+        "and strongly; the other way round it is fast and weak. ",
+        "Een versnellingsbak ruilt snelheid voor kracht. Een klein tandwiel dat een groot tandwiel "
+        "aandrijft, draait het langzaam en sterk; andersom gaat het snel en zwak. ",
+    )
+    chat.expect(text, Reply(answer * 6, pace_s=2.0, delta_chars=16))
+    sent = chat.say(text)
+    growing = await chat.sees(lambda m: m.buttons and len(m.text) > 60, after=sent, whole=False)
+    more = chat.say(chat.t("And in an electric car?", "En in een elektrische auto?"))
+    await chat.stage.telegram.wait_for(
+        lambda e: e.chats[chat.chat_id].messages[more].reaction, timeout_s=60
+    )
+    await chat.picture("waits-behind")
+    chat.press(growing, "⏹")
+    await chat.sees(lambda m: m.buttons and "⏸" in m.text)
+    await chat.picture("queue-held")
+
+
+async def outlasts(chat: Chat) -> None:
+    """An answer that takes long is offered to the background."""
+    text = chat.t("Is the bridge at Zaltbommel open?", "Is de brug bij Zaltbommel open?")
+    chat.expect(text, Reply("…", first_token_s=60.0))
+    sent = chat.say(text)
+    await chat.sees(lambda m: m.buttons, after=sent)
+    await chat.picture("takes-long")
+
+
+async def drafts(chat: Chat) -> None:
+    """An answer that grows as a draft, for who chose so."""
+    await chat.ask("/settings streaming draft", "draft" if chat.language == "en" else "concept")
+    chat.first = None
+    text = chat.t("Why is the sky blue?", "Waarom is de lucht blauw?")
+    answer = chat.t(
+        "Sunlight holds all colours. Air scatters the short waves most, and blue is short, so blue "
+        "comes to your eye from every side.",
+        "In zonlicht zitten alle kleuren. Lucht verstrooit de korte golven het meest, en blauw is "
+        "kort, dus komt blauw van alle kanten naar je oog.",
+    )
+    chat.expect(text, Reply(answer, pace_s=3.0, delta_chars=16))
+    chat.say(text)
+    await chat.stage.telegram.wait_for(
+        lambda e: any(len(d.text) > 50 for d in e.chats[chat.chat_id].drafts.values()),
+        timeout_s=60,
+    )
+    await chat.picture("draft")
+
+
 async def strangers(owner: Chat) -> None:
     """Somebody the bot does not know: what they see, and what the owner is asked."""
     asked = owner.say("/status")
@@ -184,4 +256,5 @@ async def strangers(owner: Chat) -> None:
     await owner.picture("stranger-allowed", first=card.message_id)
 
 
-CHATS = (welcomes, settings, digests, tables, stops, groups, topics)
+GROWING = (stops, queues, outlasts, drafts)  # what is photographed while it changes
+CHATS = (welcomes, settings, digests, tables, groups, topics, voices, unnamed)

@@ -1,8 +1,11 @@
 """Scenes of jobs: their cards, their ends, their lists. Each is played once in each language."""
 
-from picture_stage import FOREVER_S, REFUSED, Chat, Step, Task
+from dataclasses import replace
 
-from bridge.emulator.script import Text, ToolUse
+from picture_stage import Chat, Declined, Step, Task
+
+from bridge.emulator.script import Reply, Text, ToolUse
+from bridge.emulator.story_schedules import proposal as proposal_of
 from bridge.emulator.telegram_state import ChatMessage
 from bridge.telegram.texts import say
 
@@ -17,7 +20,15 @@ def ends(text: str, after_s: float = 0.2) -> Step:
     return Step([Text(text)], after_s)
 
 
-STAYS = ends("never said", FOREVER_S)  # a job that is still at work when the picture is taken
+def reads(step: str, percent: int, after_s: float = 0.2) -> Step:
+    """The same, with long notes, so that the job has tokens and a price."""
+    notes = ToolUse("write_file", {"path": "notes.md", "content": "What was read. " * 3_000})
+    return Step([notes, ToolUse("report_progress", {"step": step, "percent": percent})], after_s)
+
+
+STAYS = Step(
+    [Text("so much to say " * 1_000)], pace_s=5.0
+)  # a job that is still at work when the picture is taken
 
 
 def simple(text: str, title: str, acknowledgement: str, *steps: Step) -> Task:
@@ -62,7 +73,7 @@ async def waits(chat: Chat) -> None:
         ),
         STAYS,
     )
-    await chat.start(task, lambda m: "⏳" in m.text and "(1" in m.text)
+    await chat.start(task, lambda m: "⏳" in m.text and "(" in m.text)
     await chat.picture("queue")
 
 
@@ -75,8 +86,8 @@ def museums(chat: Chat, last: Step) -> Task:
         ),
         chat.t("A day of museums in Ghent", "Een dag musea in Gent"),
         chat.t("I will put a day together.", "Ik stel een dag samen."),
-        report(chat.t("1/7 looking for museums", "1/7 zoekt musea"), 12),
-        report(chat.t("2/7 reading opening hours", "2/7 leest openingstijden"), 27, 3.0),
+        reads(chat.t("1/7 looking for museums", "1/7 zoekt musea"), 12),
+        reads(chat.t("2/7 reading opening hours", "2/7 leest openingstijden"), 27, 3.0),
         report(chat.t("3/7 reading smak.be", "3/7 leest smak.be"), 41, 4.0),
         last,
     )
@@ -120,7 +131,7 @@ async def done(chat: Chat) -> None:
         ),
         chat.t("Compare e-bikes", "E-bikes vergelijken"),
         chat.t("I will compare three of them.", "Ik vergelijk er drie."),
-        report(chat.t("1/2 reading tests", "1/2 leest tests"), 40),
+        reads(chat.t("1/2 reading tests", "1/2 leest tests"), 40),
         Step([ToolUse("write_file", {"path": name, "content": f"{advice}\n\n{table}\n"})], 3.0),
         Step([ToolUse("attach_file", {"path": name, "caption": caption})], 3.0),
         ends(advice, 3.0),
@@ -143,7 +154,7 @@ async def fails(chat: Chat) -> None:
         report(chat.t("2/7 reading the form", "2/7 leest het formulier"), 25, 1.5),
         report(chat.t("3/7 collecting your details", "3/7 verzamelt je gegevens"), 40, 1.5),
         report(chat.t("4/7 signing in", "4/7 logt in"), 55, 1.5),
-        Step([Text(REFUSED)], 1.5),
+        Declined([], 1.5, why=chat.t("I cannot sign for you.", "Ik kan niet voor jou tekenen.")),
     )
     await chat.start(task, say(chat.language, "cause", cause="").strip())
     await chat.picture("failure", unfold=True)
@@ -171,15 +182,15 @@ async def asks(chat: Chat) -> None:
         Step([ToolUse("ask_user", {"question": question, "options": options})], 1.0),
         STAYS,
     )
-    await chat.start(task, lambda m: question in m.text and m.buttons and "🛠" not in m.text)
+    await chat.start(task, lambda m: question in m.text and "🛠" not in m.text)
     await chat.picture("question")
 
 
 async def approves(chat: Chat) -> None:
     """A job that may do something only after a tap."""
     question = chat.t(
-        "I want to delete three double photos: IMG_0412.jpg, IMG_0413.jpg and IMG_0415.jpg. May I?",
-        "Ik wil drie dubbele foto's verwijderen: IMG_0412.jpg, IMG_0413.jpg, IMG_0415.jpg. Mag dat?",
+        "May I delete three double photos: IMG_0412.jpg, IMG_0413.jpg and IMG_0415.jpg?",
+        "Mag ik drie dubbele foto's verwijderen: IMG_0412.jpg, IMG_0413.jpg en IMG_0415.jpg?",
     )
     task = simple(
         chat.t("Tidy up my photos in the background", "Ruim op de achtergrond mijn foto's op"),
@@ -189,7 +200,7 @@ async def approves(chat: Chat) -> None:
         Step([ToolUse("ask_user", {"question": question, "options": [], "kind": "approval"})], 1.0),
         STAYS,
     )
-    await chat.start(task, lambda m: question in m.text and m.buttons and "🛠" not in m.text)
+    await chat.start(task, lambda m: question in m.text and "🛠" not in m.text)
     await chat.picture("approval")
 
 
@@ -245,7 +256,7 @@ async def lists(chat: Chat) -> None:
     await job(
         chat.t("Check the links of the site", "Links van de site nakijken"),
         "❌",
-        Step([Text(REFUSED)]),
+        Declined([]),
     )
     await job(
         chat.t("Read the logs of the server", "Serverlogs nakijken"),
@@ -288,7 +299,7 @@ async def costs(chat: Chat) -> None:
         chat.t("Compare heat pumps in the background", "Vergelijk op de achtergrond warmtepompen"),
         chat.t("Compare heat pumps", "Warmtepompen vergelijken"),
         chat.t("I will compare them.", "Ik vergelijk ze."),
-        report(chat.t("reading", "leest"), 50),
+        reads(chat.t("reading", "leest"), 50),
         ends(chat.t("The Atlantic is the quietest.", "De Atlantic is de stilste."), 1.0),
     )
     await chat.start(task, "Atlantic")
@@ -297,20 +308,39 @@ async def costs(chat: Chat) -> None:
     await chat.picture("cost", first=asked)
 
 
+def recurs(chat: Chat, wish: str, task: str) -> None:
+    """The model proposes what recurs."""
+    understood = proposal_of(wish, chat.language == "nl")
+    assert understood is not None
+    chat.expect(
+        wish, Reply([replace(understood, input={**understood.input, "instructions": task})])
+    )
+
+
 async def schedules(chat: Chat) -> None:
     """A wish that recurs, what is proposed, and the list of what was saved."""
     wish = chat.t(
         "Every weekday at 7:30 the news in three lines",
         "Elke werkdag om 7:30 het nieuws in drie regels",
     )
+    recurs(
+        chat,
+        wish,
+        chat.t(
+            "The most important news of today, with its source.",
+            "Het belangrijkste nieuws van vandaag, met de bron.",
+        ),
+    )
     proposal = await chat.ask(wish, "🗓")
     await chat.picture("proposal")
     save = say(chat.language, "button_save")
     chat.press(proposal, save)
     await chat.sees("✅")
-    asked = chat.say(
-        chat.t("Every sunday at 3:00 check the backup", "Elke zondag om 3:00 de back-up nakijken")
+    wish = chat.t(
+        "Every sunday at 3:00 check the backup", "Elke zondag om 3:00 de back-up nakijken"
     )
+    recurs(chat, wish, chat.t("Does the newest copy open?", "Gaat de nieuwste kopie open?"))
+    asked = chat.say(wish)
     second = await chat.sees("🗓", after=asked)
     chat.press(second, save)
     await chat.sees("✅", after=asked)

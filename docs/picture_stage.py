@@ -17,8 +17,7 @@ from typing import Any, Final, TypeVar
 from picture_browser import Browser
 
 from bridge.emulator.claude import ClaudeEmulator
-from bridge.emulator.script import Block, Reply, Request, Script, Text, ToolUse
-from bridge.emulator.story_schedules import proposal
+from bridge.emulator.script import Block, Reply, Request, Script, ToolUse
 from bridge.emulator.telegram import DEMO_BOT, TelegramEmulator
 from bridge.emulator.telegram_state import ChatMessage
 
@@ -28,15 +27,22 @@ PATIENCE_S: Final = 180.0
 OURS: Final = ("KITT_", "TELEGRAM_", "ANTHROPIC_")
 T = TypeVar("T")
 CURSOR: Final = "▌"
-FOREVER_S: Final = 3_600.0
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One move of a worker: what it says or calls, after so many seconds."""
+    """One move of a worker: what it says or calls, after so many seconds, and how slowly."""
 
     blocks: Sequence[Block]
     after_s: float = 0.0
+    pace_s: float = 0.0  # before each few characters
+
+
+@dataclass(frozen=True, slots=True)
+class Declined(Step):
+    """The model will not do it."""
+
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +72,7 @@ class Model:
             if text in said:
                 return answer
         task = next((task for text, task in self.tasks.items() if text in said), None)
-        if task is not None:
-            return Reply([_start(task)])
-        recurring = proposal(said, dutch="elke" in said.lower())
-        return Reply([recurring]) if recurring is not None else None
+        return Reply([_start(task)]) if task is not None else None
 
     def _work(self, request: Request) -> Reply | None:
         order = request.first_user_text
@@ -77,13 +80,19 @@ class Model:
         if task is None:
             return None
         step = task.steps[min(len(request.all_tool_results), len(task.steps) - 1)]
-        refused = any(isinstance(b, Text) and b.text == REFUSED for b in step.blocks)
-        if refused:
-            return Reply([], stop_reason="refusal", first_token_s=step.after_s)
-        return Reply(step.blocks, first_token_s=step.after_s)
+        if isinstance(step, Declined):
+            details = {"type": "refusal", "category": "fraud", "explanation": step.why}
+            return Reply([], "refusal", step.after_s, stop_details=details)
+        blocks = [_fitting(request, block) for block in step.blocks]
+        return Reply(blocks, None, step.after_s, step.pace_s)
 
 
-REFUSED: Final = "(refused)"
+def _fitting(request: Request, block: Block) -> Block:
+    """A call with no more than the tool takes."""
+    if not isinstance(block, ToolUse):
+        return block
+    takes = request.tools[block.name]["input_schema"]["properties"]
+    return ToolUse(block.name, {k: v for k, v in block.input.items() if k in takes})
 
 
 def _start(task: Task) -> ToolUse:
@@ -127,6 +136,7 @@ class Stage:
             "KITT_WORKER_CONCURRENCY": "64",
             "KITT_CHAT_CONCURRENCY": "2",
             "KITT_ZONE": ZONE,
+            "KITT_TRANSCRIBER": "cat {file}",  # what is in the file is what is said in it
             "TELEGRAM_BOT_TOKEN": DEMO_BOT,
             "TELEGRAM_BASE_URL": self.telegram.base_url,
             "TELEGRAM_BASE_FILE_URL": self.telegram.base_file_url,
@@ -217,6 +227,15 @@ class Chat:
         self.first = message_id if self.first is None else self.first
         return message_id
 
+    def show(self, message: dict[str, Any]) -> int:
+        """Take what a person sent otherwise than by `say` into the picture; its id."""
+        return self.began(message["message_id"])
+
+    @property
+    def who(self) -> dict[str, Any]:
+        """As whom a person sends."""
+        return {"language": self.language, "first_name": "Anna"}
+
     def expect(self, text: str, answer: str | Reply) -> None:
         """What the model answers to `text`."""
         self.stage.model.answers[text] = Reply(answer) if isinstance(answer, str) else answer
@@ -228,7 +247,7 @@ class Chat:
     async def sees(
         self, fits: str | Callable[[ChatMessage], object], *, after: int = 0, whole: bool = True
     ) -> ChatMessage:
-        """The newest message of the bot with these words, or that fits; by default no part of one."""
+        """The newest message of the bot with these words, or that fits; by default a whole one."""
 
         def look(emulator: TelegramEmulator) -> ChatMessage | None:
             for message in reversed(emulator.messages(self.chat_id)):

@@ -6,7 +6,7 @@ A page is named by one number, so that it fits into a button: page × 8 + filter
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from bridge.clock import moment
@@ -21,6 +21,8 @@ from bridge.telegram.texts import say, words
 
 PAGE: Final = 6
 NAME_CHARS: Final = 40
+TODAY: Final = timedelta(hours=20)  # so long a time of day alone says when, in any zone
+NO_BREAK: Final = "\u00a0"  # a bar is not torn apart at the end of a line
 SIGNS: Final = {
     JobStatus.PENDING: "⏳",
     JobStatus.SCHEDULED: "🕓",
@@ -129,9 +131,10 @@ def _line(made: Marked, job: Job, language: str, now: datetime) -> None:
         state = say(language, "card_step", step=of) if of else short(step, 30)
         if job.progress is not None:
             state = bar(job.progress, 5)
-        made.add(" · ".join(filter(None, (state, clock_text(elapsed_s)))))
+        told = " · ".join(filter(None, (state, clock_text(elapsed_s))))
+        made.add(told.replace(" ", NO_BREAK))
     elif job.status.final and job.completed_at:
-        made.time(job.completed_at)
+        made.time(job.completed_at, "t" if now - moment(job.completed_at) < TODAY else "d")
     else:
         made.add(say(language, f"status_{job.status}"))
 

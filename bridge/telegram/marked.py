@@ -29,16 +29,15 @@ class Marked:
         """The same on a line of its own."""
         return self.add("\n" if self.text else "").add(text, kind, **more)
 
-    def time(self, at: str) -> "Marked":
-        """A moment (a stamp), which the reader sees in the zone of their own."""
+    def time(self, at: str, how: str = SHORT_TIME) -> "Marked":
+        """A moment (a stamp), which the reader sees in the zone of their own; `how` as in the
+        Bot API: d a date, t a time."""
         try:
             when = moment(at)
         except ValueError:  # written by hand
             return self.add(at)
         shown = f"{when:%Y-%m-%d %H:%M} UTC"  # for programs that do not know the entity
-        return self.add(
-            shown, "date_time", unix_time=int(when.timestamp()), date_time_format=SHORT_TIME
-        )
+        return self.add(shown, "date_time", unix_time=int(when.timestamp()), date_time_format=how)
 
     def part(self, **more: Any) -> dict[str, Any]:
         """As a delivery takes it."""

@@ -30,7 +30,7 @@ async def test_jobs_lists_what_runs_first_with_a_button_each(bridge: House, chat
 
     title, first, second = answer.text.split("\n")
     assert title == "Jobs · 1 running · 1 waiting"
-    assert first.startswith("🛠 #1 Count the pelicans · ▰▰▱▱▱ 40 % · 0:0")
+    assert first.startswith("🛠 #1 Count the pelicans · ▰▰▱▱▱\u00a040\u00a0%\u00a0·\u00a00:0")
     assert second == "⏳ #2 Count the herons · waiting"
     assert labels(answer) == [["1", "2"], ["🔄", "⏹ All"]]
 
@@ -84,6 +84,19 @@ async def test_what_has_ended_is_dated_in_the_readers_own_zone(bridge: House, ch
 
     (entity,) = [entity for entity in answer.entities if entity["type"] == "date_time"]
     assert abs(entity["unix_time"] - time.time()) < 60
+    assert entity["date_time_format"] == "t"
+
+
+async def test_what_ended_long_ago_has_a_date_in_the_list(bridge: House, chat: Person) -> None:
+    await chat.ask("/bg Count the pelicans")
+    await bridge.queue.finish(await bridge.job_runs(), "Three.")
+    await chat.sees("Three.")
+    bridge.rows("UPDATE jobs SET completed_at = '2026-01-02 07:30:00.000'")
+
+    answer = await chat.ask("/jobs")
+
+    (entity,) = [entity for entity in answer.entities if entity["type"] == "date_time"]
+    assert entity["date_time_format"] == "d"
 
 
 async def test_a_job_opens_in_the_list_and_leads_back(bridge: House, chat: Person) -> None:
