@@ -224,11 +224,13 @@ async def drafts(chat: Chat) -> None:
     text = chat.t("Why is the sky blue?", "Waarom is de lucht blauw?")
     answer = chat.t(
         "Sunlight holds all colours. Air scatters the short waves most, and blue is short, so blue "
-        "comes to your eye from every side.",
+        "comes to your eye from every side. In the evening its way is longer: the blue is "
+        "gone by then, and red is left.",
         "In zonlicht zitten alle kleuren. Lucht verstrooit de korte golven het meest, en blauw is "
-        "kort, dus komt blauw van alle kanten naar je oog.",
+        "kort, dus komt blauw van alle kanten naar je oog. 's Avonds is de weg langer: blauw is "
+        "dan op, en rood blijft over.",
     )
-    chat.expect(text, Reply(answer, pace_s=3.0, delta_chars=16))
+    chat.expect(text, Reply(answer, pace_s=2.0, delta_chars=16))
     chat.say(text)
     await chat.stage.telegram.wait_for(
         lambda e: any(len(d.text) > 50 for d in e.chats[chat.chat_id].drafts.values()),
@@ -256,5 +258,5 @@ async def strangers(owner: Chat) -> None:
     await owner.picture("stranger-allowed", first=card.message_id)
 
 
-GROWING = (stops, queues, outlasts, drafts)  # what is photographed while it changes
+GROWING = (drafts, stops, queues, outlasts)  # what is photographed while it changes
 CHATS = (welcomes, settings, digests, tables, groups, topics, voices, unnamed)

@@ -23,7 +23,7 @@ from bridge.emulator.telegram_state import ChatMessage
 
 PICTURES: Final = Path(__file__).parent / "pictures"
 ZONE: Final = "Europe/Amsterdam"
-PATIENCE_S: Final = 180.0
+PATIENCE_S: Final = 120.0
 OURS: Final = ("KITT_", "TELEGRAM_", "ANTHROPIC_")
 T = TypeVar("T")
 CURSOR: Final = "▌"
@@ -79,7 +79,8 @@ class Model:
         task = next((task for text, task in self.tasks.items() if text in order), None)
         if task is None:
             return None
-        step = task.steps[min(len(request.all_tool_results), len(task.steps) - 1)]
+        moves = sum(message["role"] == "assistant" for message in request.messages)
+        step = task.steps[min(moves, len(task.steps) - 1)]
         if isinstance(step, Declined):
             details = {"type": "refusal", "category": "fraud", "explanation": step.why}
             return Reply([], "refusal", step.after_s, stop_details=details)
