@@ -12,16 +12,18 @@ import asyncio
 import sys
 import tempfile
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import picture_page
 import picture_story
-from picture_browser import browser
+from picture_browser import Browser, browser
 from picture_chats import CHATS, GROWING, strangers
-from picture_jobs import JOBS, restarted, restarts
+from picture_jobs import JOBS, restarts
 from picture_stage import PICTURES, Chat, Stage, stage
 
+ALONE = (strangers, restarts)
 Scene = Callable[[Chat], Awaitable[None]]
 
 
@@ -32,44 +34,40 @@ async def main(wanted: list[str]) -> int:
     ]
     wrong = 0
     async with browser() as camera:
-        for played in (crowd(scenes, not wanted or "restarts" in wanted), alone):
-            if played is alone and wanted and "strangers" not in wanted:
-                continue
-            with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-                owners = 1 if played is alone else 2 * len(scenes) + 2
-                async with stage(Path(folder), camera, owners) as on:
-                    wrong += await played(on)
+        if scenes:
+            async with fresh(camera, 2 * len(scenes)) as on:
+                wrong += await crowd(on, scenes)
+        for language in picture_page.LANGUAGES:
+            if not wanted or {scene.__name__ for scene in ALONE} & {*wanted}:
+                async with fresh(camera, 1) as on:
+                    wrong += await alone(on.chat(language))
     picture_page.write(PICTURES)
     return wrong
 
 
-def crowd(scenes: list[Scene], restart: bool) -> Callable[[Stage], Awaitable[int]]:
-    """Scenes side by side, each with a chat of its own; then the worker is killed."""
-
-    async def play(on: Stage) -> int:
-        wrong = 0
-        for at_once in (
-            [s for s in scenes if s in GROWING],
-            [s for s in scenes if s not in GROWING],
-        ):
-            chats = [(scene, on.chat(lang)) for scene in at_once for lang in picture_page.LANGUAGES]
-            wrong += await together(*(attempt(scene, chat) for scene, chat in chats))
-        if restart:
-            pair = [on.chat(language) for language in picture_page.LANGUAGES]
-            wrong += await together(*(attempt(restarts, chat) for chat in pair))
-            on.kill_worker()
-            wrong += await together(*(attempt(restarted, chat) for chat in pair))
-        return wrong
-
-    return play
+@asynccontextmanager
+async def fresh(camera: Browser, owners: int) -> AsyncIterator[Stage]:
+    """A stage on an empty profile."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        async with stage(Path(folder), camera, owners) as on:
+            yield on
 
 
-async def alone(on: Stage) -> int:
-    """Scenes that reach every owner: there is only one."""
-    owner, wrong = on.chat("en"), 0
-    for language in picture_page.LANGUAGES:
-        owner.language, owner.first = language, None
-        wrong += await attempt(strangers, owner)
+async def crowd(on: Stage, scenes: list[Scene]) -> int:
+    """Scenes side by side, each with a chat of its own."""
+    wrong = 0
+    for at_once in ([s for s in scenes if s in GROWING], [s for s in scenes if s not in GROWING]):
+        chats = [(scene, on.chat(lang)) for scene in at_once for lang in picture_page.LANGUAGES]
+        wrong += await together(*(attempt(scene, chat) for scene, chat in chats))
+    return wrong
+
+
+async def alone(owner: Chat) -> int:
+    """Scenes that reach every owner or disturb every job: there is one owner and one job."""
+    wrong = 0
+    for scene in ALONE:
+        owner.first = None
+        wrong += await attempt(scene, owner)
     return wrong
 
 

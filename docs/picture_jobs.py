@@ -205,7 +205,7 @@ async def approves(chat: Chat) -> None:
 
 
 async def restarts(chat: Chat) -> None:
-    """A worker that was killed; its job goes on. Ends the worker of every scene."""
+    """A worker that was killed; its job goes on, and the card says so."""
     task = simple(
         chat.t(
             "Translate the letter of the landlord in the background",
@@ -218,10 +218,7 @@ async def restarts(chat: Chat) -> None:
         STAYS,
     )
     await chat.start(task, "2/3")
-
-
-async def restarted(chat: Chat) -> None:
-    """After `restarts` and a kill: the line on the card."""
+    chat.stage.kill_worker()
     await chat.sees("🔁")
     await chat.picture("restart")
 
