@@ -6,7 +6,7 @@ and the person are never parameters; they come from the update. Words and schema
 §2.4.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -87,7 +87,14 @@ def job_tools(queue: Queue, origin: Origin) -> list[Tool]:
                     "enum": ["normal", "urgent"],
                     "description": "urgent only if the user said so.",
                 },
+                "after": {
+                    "type": "array",
+                    "items": {"type": "integer"},
+                    "description": "Jobs that must be done first; the first one's result goes "
+                    "along.",
+                },
             },
+            optional=("after",),
             commit=_start(queue, origin),
             terminal=True,
         ),
@@ -135,12 +142,16 @@ def start_job(
     kind: str = "other",
     priority: int = 0,
     ordinal: int = 0,
+    after: Sequence[Job] = (),
 ) -> Job:
     """A job for this chat, in the caller's transaction. A replayed turn gets the job it made.
 
-    It may read the files of the person's message, and earlier ones that its prompt names.
+    It may read the files of the person's message, and earlier ones that its prompt names. It goes
+    on with the job that the person has replied to, else with the first of those it comes `after`.
     """
-    earlier = _earlier(tx, origin)
+    replied_to = _earlier(tx, origin)
+    earlier = replied_to or next(iter(after), None)
+    waits_for = [*([replied_to] if replied_to and not replied_to.status.final else []), *after]
     files = _files(tx, origin, prompt)
     new = NewJob(
         chat_id=origin.chat_id,
@@ -155,8 +166,8 @@ def start_job(
         source=f"{origin.source}:{ordinal}",
         data=received.job_data([*files, *(received.files_of_job(earlier) if earlier else [])]),
         continues=earlier.id if earlier else None,
-        after=(earlier.id,) if earlier and not earlier.status.final else (),
-        if_parent_fails="run",
+        after=tuple(dict.fromkeys(parent.id for parent in waits_for)),
+        if_parent_fails="cancel" if after else "run",
     )
     job = queue.insert(tx, new)
     failpoints.hit("after_enqueue")
@@ -241,13 +252,24 @@ def _start(queue: Queue, origin: Origin) -> Callable[[Tx, Input], str]:
                 kind=str(given["kind"]),
                 priority=URGENT_PRIORITY if given["priority"] == "urgent" else 0,
                 ordinal=len(started),
+                after=[
+                    queue.find(tx, parent, chat_id=origin.chat_id)
+                    for parent in _ids(given.get("after", []))
+                ],
             )
-        except JobRefused as error:
+        except (JobNotFound, JobRefused) as error:
             raise ToolFailed(str(error)) from None
         started.append(job.id)
         return f"Queued as job {job.id}. Your acknowledgement was shown to the user."
 
     return start
+
+
+def _ids(given: list[Any]) -> list[int]:
+    """Numbers of jobs, each once."""
+    if not all(isinstance(number, int) and not isinstance(number, bool) for number in given):
+        raise ToolFailed("after must be a list of job numbers.")
+    return list(dict.fromkeys(given))
 
 
 def _by_id(

@@ -97,6 +97,51 @@ async def test_replayed_turn_starts_nothing_twice(queue: Queue) -> None:
     assert len(await queue.jobs()) == 1
 
 
+async def test_a_job_that_comes_after_another_waits_for_it_and_goes_on_with_its_result(
+    queue: Queue,
+) -> None:
+    await call(queue, "start_background_job", **TASK)
+    then = {**TASK, "instructions": "Draw them.", "title": "Drawing", "after": [1]}
+
+    await call(queue, "start_background_job", tools(queue, update=2), **then)
+
+    drawing = await queue.get(2)
+    assert (drawing.status, drawing.continues) == (JobStatus.BLOCKED, 1)
+    counting = await queue.claim("w1:1:a")
+    assert counting is not None
+    await queue.finish(counting, "42")
+    assert (await queue.get(2)).status is JobStatus.PENDING
+
+
+async def test_a_job_does_not_start_when_the_one_it_comes_after_fails(queue: Queue) -> None:
+    await call(queue, "start_background_job", **TASK)
+    then = {**TASK, "instructions": "Draw them.", "after": [1]}
+    await call(queue, "start_background_job", tools(queue, update=2), **then)
+
+    await queue.cancel(1)
+
+    assert (await queue.get(2)).status is JobStatus.CANCELLED
+
+
+@pytest.mark.parametrize(
+    ("after", "why"), [([99], "99"), (["1"], "job numbers"), ([True], "job numbers"), (1, "array")]
+)
+async def test_a_job_cannot_come_after_what_is_no_job_here(
+    queue: Queue, after: object, why: str
+) -> None:
+    with pytest.raises(ToolFailed, match=why):
+        await call(queue, "start_background_job", **TASK, after=after)
+
+    assert await queue.jobs() == []
+
+
+async def test_a_job_cannot_come_after_one_of_another_chat(queue: Queue) -> None:
+    await call(queue, "start_background_job", tools(queue, chat="8"), **TASK)
+
+    with pytest.raises(ToolFailed):
+        await call(queue, "start_background_job", **TASK, after=[1])
+
+
 async def test_same_task_while_it_runs_is_not_started_again(queue: Queue) -> None:
     await call(queue, "start_background_job", **TASK)
     same = {**TASK, "instructions": "  count the PELICANS on the\nleft bank. "}
