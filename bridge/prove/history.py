@@ -34,6 +34,7 @@ FIRST_UPDATE_ID: Final = 700_000_001
 FINAL: Final = ("done", "failed", "cancelled")
 # What ends an attempt without ending its job: its worker died, drained, failed, or waits.
 LET_GO: Final = ("rescued", "given back", "retry", "retried", "snoozed", "asked", "answered")
+CHANGES: Final = ("edit", "edit_rich", "buttons", "delete", "leave")  # parts that send no message
 STOPS_WITHIN_S: Final = 3.0  # a worker looks twice a second
 Row = dict[str, Any]
 
@@ -249,7 +250,7 @@ def _messages(row: Row) -> Iterator[Message]:
     if row["kind"] == "card":
         yield chat_id, card_of(payload["job"])
     for part in payload.get("parts", ()):
-        if part["do"] != "edit":
+        if part["do"] not in CHANGES:
             yield chat_id, part.get("text") or part.get("caption") or ""
 
 

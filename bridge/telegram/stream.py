@@ -189,37 +189,34 @@ class Stream:
         rendered = split(render(self.written[:SHOWN_CHARS_MAX] + CURSOR))[0]
         entities = [entity.to_dict() for entity in rendered.entities]
         try:
-            if self._draft is not None and await self._show_draft(rendered.text, entities):
-                failpoints.hit("while_streaming")
-                return
-            if self.message_id is None:
-                self._sending = True
-                try:
-                    self.message_id = await self._api.send_text(
-                        self._chat_id,
-                        rendered.text,
-                        entities=entities,
-                        thread_id=self._thread_id,
-                        reply_to=self._reply_to,
-                        silent=True,  # a few words are no reason to look
-                        buttons=self._buttons,
-                    )
-                    failpoints.hit("after_first_words")
-                    if self.on_shown is not None:
-                        await self.on_shown(self.message_id)
-                finally:
-                    self._sending = False
-            else:
-                await self._api.edit_text(
-                    self._chat_id,
-                    self.message_id,
-                    rendered.text,
-                    entities=entities,
-                    buttons=self._buttons,
-                )
+            if self._draft is None or not await self._show_draft(rendered.text, entities):
+                await self._show_message(rendered.text, entities)
             failpoints.hit("while_streaming")
         except Flooded as error:
             self._budget.flooded(self._chat_id, error.retry_after_s)
+
+    async def _show_message(self, text: str, entities: list[dict[str, Any]]) -> None:
+        if self.message_id is not None:
+            await self._api.edit_text(
+                self._chat_id, self.message_id, text, entities=entities, buttons=self._buttons
+            )
+            return
+        self._sending = True
+        try:
+            self.message_id = await self._api.send_text(
+                self._chat_id,
+                text,
+                entities=entities,
+                thread_id=self._thread_id,
+                reply_to=self._reply_to,
+                silent=True,  # a few words are no reason to look
+                buttons=self._buttons,
+            )
+            failpoints.hit("after_first_words")
+            if self.on_shown is not None:
+                await self.on_shown(self.message_id)
+        finally:
+            self._sending = False
 
     async def _show_draft(self, text: str, entities: list[dict[str, Any]]) -> bool:
         """False when it has to be a message after all."""
