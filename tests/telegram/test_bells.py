@@ -1,6 +1,7 @@
 """What rings, and what does not: by how long someone waited, and by their quiet hours."""
 
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,8 @@ from bridge.models import Job, JobStatus
 from bridge.queue import Queue
 from bridge.store import Tx
 from bridge.telegram.compose import result_parts
+from bridge.telegram.file_plan import planned
+from bridge.tools.workspace import Workspace
 
 LONG = "Pelicans are large water birds with a long bill and a pouch. " * 4
 WHOLE_DAY = "07:00-06:59"  # the clock of the tests stands at 07:30
@@ -133,13 +136,15 @@ async def test_quiet_hours_are_those_of_the_zone_that_was_chosen(desk: Desk, que
     assert await sounds(desk) == [True]
 
 
-def test_the_files_of_a_result_come_without_a_sound() -> None:
+def test_the_files_of_a_result_come_without_a_sound(tmp_path: Path) -> None:
     job = Job(id=1, chat_id="7", prompt="Count", status=JobStatus.DONE, result="Twelve. " * 4_000)
+    (tmp_path / "a.csv").write_text("12")
 
-    text, *files = result_parts(job, [{"path": "a.csv", "name": "a.csv"}], language="en")
+    text, whole, more = result_parts(job, [{"path": "a.csv", "name": "a.csv"}], language="en")
+    (table,) = planned(Workspace(tmp_path), job.id, more["files"])
 
     assert not text["silent"]
-    assert [part["silent"] for part in files] == [True, True]
+    assert (whole["silent"], table["silent"]) == (True, True)
 
 
 async def test_a_file_is_sent_without_a_sound(desk: Desk) -> None:
