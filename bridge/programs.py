@@ -123,7 +123,8 @@ async def _worker(
     settings: Settings, store: Store, clock: Clock, name: str, kinds: tuple[str, ...]
 ) -> None:
     from bridge.agent.guarded import GuardedModel
-    from bridge.worker import Work, Worker
+    from bridge.attempt import Work
+    from bridge.worker import Worker
 
     model = GuardedModel(_model(settings), Breaker(store, clock, settings.owners))
     work = Work(
@@ -135,11 +136,7 @@ async def _worker(
         ),
         model=model,
         clock=clock,
-        model_name=settings.worker_model,
-        base_url=settings.anthropic_base_url,
-        profile=settings.profile,
-        jobs_dir=settings.jobs_dir,
-        files_dir=settings.files_dir,
+        settings=settings,
     )
     worker = Worker(
         work=work,

@@ -8,7 +8,6 @@ from their last finished step.
 """
 
 import asyncio
-import json
 import logging
 import os
 import secrets
@@ -17,15 +16,12 @@ import threading
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from bridge import demo_job, failpoints
-from bridge.agent.loop import Limits, Outcome, Turn
-from bridge.agent.model import Model, sees, server_tools
-from bridge.agent.tool import Tool
-from bridge.clock import Clock, moment, stamp
-from bridge.conversation import job_conversation
+from bridge import failpoints
+from bridge.agent.loop import Outcome
+from bridge.attempt import Work, attempt_at
+from bridge.clock import moment, stamp
 from bridge.errors import (
     JobWaits,
     LeaseLost,
@@ -37,38 +33,13 @@ from bridge.errors import (
 )
 from bridge.line import Claimant
 from bridge.models import JOB_TIMEOUT_S, Job
-from bridge.profile import worker_prompt
-from bridge.queue import Queue
 from bridge.store import Tx
-from bridge.tools.ask import ask_tools
-from bridge.tools.earlier import told_of_earlier
-from bridge.tools.files import file_tools
-from bridge.tools.inputs import opening_of
-from bridge.tools.report import report_tools
-from bridge.tools.skills import skill_tools
-from bridge.tools.workspace import Workspace
 
 log = logging.getLogger(__name__)
 IDLE_LOOK_S: Final = 2.0  # for rows made by hand; everything else announces itself
 BUSY_LOOK_S: Final = 0.5  # a status set to cancelled by hand stops the job within a second
 DRAIN_S: Final = 20.0  # supervisord waits 30 s before it kills
 PROVIDER_WAIT_MAX_S: Final = 60.0
-LIMITS: Final = Limits(calls_max=60, max_tokens=32_000)
-SMALL_LIMITS: Final = Limits(calls_max=60, max_tokens=8_000)  # what most other models can write
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
-    """What every job needs; made once."""
-
-    queue: Queue
-    model: Model
-    clock: Clock
-    model_name: str
-    base_url: str
-    profile: Path
-    jobs_dir: Path
-    files_dir: Path
 
 
 @dataclass(slots=True)
@@ -325,17 +296,8 @@ class Worker:
         await self._queue.give_back(job, wait_s=wait_s)
 
     async def _attempt(self, running: Running) -> None:
-        """The agent's turn for a job, with the tools of a worker. Its end claims the next job."""
+        """Work on a job; its end claims the next one in the same commit."""
         job = running.job
-        name = job_conversation(job.id)
-        workspace = Workspace(self._work.jobs_dir / str(job.id))
-        tools = [
-            *report_tools(self._queue, job, workspace),
-            *ask_tools(self._queue, job),
-            *file_tools(workspace),
-            *skill_tools(self._work.profile),
-        ]
-        frozen = await self._frozen(name, tools)
 
         def end(tx: Tx, outcome: Outcome) -> None:
             if outcome.kind == "refused":
@@ -345,43 +307,4 @@ class Worker:
             if not self._draining:
                 running.following = self._queue.claim_in(tx, self._who)
 
-        script = demo_job.script_of(job)
-        if script is not None:
-            shown = await demo_job.play(self._queue, job, script)
-            await self._queue.store.write(lambda tx: end(tx, Outcome(kind="answer", text=shown)))
-            return
-        turn = Turn(
-            store=self._queue.store,
-            clock=self._clock,
-            model=self._work.model,
-            model_name=self._work.model_name,
-            conversation=name,
-            system=frozen["system"],
-            tools=tools,
-            schemas=frozen["tools"],
-            server_tools=server_tools(self._work.model_name, self._work.base_url),
-            limits=LIMITS if self._work.model_name.startswith("claude-") else SMALL_LIMITS,
-            guard=lambda tx: self._queue.require(tx, job),
-            on_end=end,
-            files_dir=self._work.files_dir,
-        )
-        seeing = sees(self._work.model_name)
-        files_dir = self._work.files_dir
-        earlier = await told_of_earlier(self._queue, job, workspace, self._work.jobs_dir)
-        about: dict[str, Any] = {"source": name, "sees": seeing, "earlier": earlier}
-        await turn.run([await opening_of(job, workspace, files_dir, **about)])
-
-    async def _frozen(self, name: str, tools: list[Tool]) -> dict[str, Any]:
-        """System prompt and tools as the job's first attempt had them: history depends on them."""
-        kept = await self._queue.store.read(lambda tx: tx.value("frozen", conversation=name))
-        if kept is not None:
-            return dict(json.loads(kept))
-        fresh = {
-            "system": worker_prompt(self._work.profile),
-            "tools": [tool.to_api() for tool in tools],
-        }
-        text = json.dumps(fresh, ensure_ascii=False)
-        await self._queue.store.write(
-            lambda tx: tx.run("freeze", conversation=name, frozen=text), durable=False
-        )
-        return fresh
+        await attempt_at(self._work, job, end)

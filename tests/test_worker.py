@@ -13,13 +13,13 @@ from waiting import until
 from working import STEP, WROTE, Shop, pelicans, quick
 
 from bridge.agent.model import Listener, Reply, Request
+from bridge.attempt import LIMITS
 from bridge.clock import stamp
 from bridge.emulator.claude import ClaudeEmulator
 from bridge.emulator.claude_faults import Fault
 from bridge.errors import LeaseLost
 from bridge.models import JobStatus
 from bridge.store import Store
-from bridge.worker import LIMITS
 
 HANG_UP_S: Final = 1.5  # "within a second", and some for a busy machine
 
@@ -188,7 +188,7 @@ async def test_worker_that_lost_its_lease_writes_nothing(shop: Shop) -> None:
     await shop.look()
     assert (await shop.queue.get(1)).worker_id == "w9:9:z"
     assert shop.rows("SELECT * FROM messages") == before
-    assert not (shop.folder / "jobs").exists()
+    assert not (shop.settings.jobs_dir).exists()
     assert len(shop.claude.requests) == 2
 
 
@@ -474,7 +474,7 @@ async def test_files_of_a_job_go_out_with_its_result(shop: Shop) -> None:
 
     await shop.job_is(job.id, JobStatus.DONE)
     assert [row["name"] for row in shop.rows("SELECT name FROM job_files")] == ["report.md"]
-    assert (shop.folder / "jobs" / "1" / "report.md").read_text()
+    assert (shop.settings.jobs_dir / "1" / "report.md").read_text()
 
 
 async def test_late_words_of_a_former_holder_are_refused(shop: Shop) -> None:

@@ -19,14 +19,16 @@ from working import Shop, quick
 from bridge.agent.model import Listener
 from bridge.agent.model import Reply as ModelReply
 from bridge.agent.model import Request as ModelRequest
+from bridge.attempt import Work
 from bridge.clock import Clock, stamp
 from bridge.emulator.claude import ClaudeEmulator
 from bridge.emulator.claude_faults import Fault
 from bridge.emulator.script import Reply, Request, Text, Thinking, ToolUse
 from bridge.models import JOB_TIMEOUT_S, JobStatus
 from bridge.queue import Queue
+from bridge.settings import Settings
 from bridge.store import Store
-from bridge.worker import Work, Worker
+from bridge.worker import Worker
 
 HANG_UP_S = 1.5  # "within a second", and some for a busy machine
 WORKERS = "SELECT slot, state, job_id, processed, failed FROM workers ORDER BY started_at, id"
@@ -160,7 +162,7 @@ async def test_paused_jobs_start_as_soon_as_they_are_resumed(shop: Shop) -> None
 
     started = time.monotonic()
     await shop.queue.resume()
-    await shop.asked(1)
+    await until(lambda: shop.rows("SELECT 1 FROM jobs WHERE status <> 'pending'"))
 
     assert time.monotonic() - started < 0.8  # its own look alone may take two seconds
 
@@ -317,11 +319,7 @@ async def test_loop_that_stands_still_for_longer_than_a_lease_costs_no_job(
         queue=queue,
         model=model,
         clock=clock,
-        model_name="claude-sonnet-5-5",
-        base_url="http://127.0.0.1:9",
-        profile=tmp_path,
-        jobs_dir=tmp_path / "jobs",
-        files_dir=tmp_path / "files",
+        settings=Settings(profile=tmp_path, anthropic_base_url="http://127.0.0.1:9"),
     )
     worker = Worker(work=work, slot="worker-1", concurrency=1)
     neighbour = Neighbour(store.path)

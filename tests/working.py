@@ -8,13 +8,15 @@ from fakes import FakeClock, a_job, shell
 from waiting import until
 
 from bridge.agent.model import AnthropicModel, Model
+from bridge.attempt import Work
 from bridge.emulator.claude import ClaudeEmulator
 from bridge.emulator.claude_log import Record
 from bridge.emulator.script import Reply, Request, Text, Thinking, ToolUse
 from bridge.models import Job, JobStatus, NewJob
 from bridge.queue import Queue
+from bridge.settings import Settings
 from bridge.store import Store
-from bridge.worker import Work, Worker
+from bridge.worker import Worker
 
 WROTE: Final = "Wrote count.md"  # the result of the second step
 STEP: Final = "counting the left bank"
@@ -39,6 +41,7 @@ class Shop:
         self.claude = claude
         self.clock = CountingClock()
         self.queue = Queue(store=store, clock=self.clock, jitter=lambda: 0.0)
+        self.settings = Settings(profile=folder, anthropic_base_url=claude.base_url)
         self.running: list[tuple[Worker, asyncio.Task[None]]] = []
         self.stores: list[Store] = []
         self._models: list[Model] = []
@@ -65,11 +68,7 @@ class Shop:
             queue=Queue(store=store, clock=self.clock, jitter=lambda: 0.0),
             model=model,
             clock=self.clock,
-            model_name="claude-sonnet-5-5",
-            base_url=self.claude.base_url,
-            profile=self.folder,
-            jobs_dir=self.folder / "jobs",
-            files_dir=self.folder / "files",
+            settings=self.settings,
         )
         worker = Worker(
             work=work,

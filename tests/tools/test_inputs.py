@@ -47,7 +47,7 @@ async def opened(tmp_path: Path, of: Job, *, sees: bool = True) -> list[dict[str
 
 
 async def test_a_worker_reads_the_file_of_its_job(shop: Shop) -> None:
-    file = kept(shop.folder / "files", "prices.csv", CSV)
+    file = kept(shop.settings.files_dir, "prices.csv", CSV)
 
     def read_it(request: Request) -> Reply | None:
         if not request.is_worker:
@@ -66,11 +66,11 @@ async def test_a_worker_reads_the_file_of_its_job(shop: Shop) -> None:
     told = str(shop.claude.requests[0].body["messages"][0]["content"])
     assert "input/prices.csv (text/csv, 21 bytes)" in told
     assert "kitt_files" not in told
-    assert (shop.folder / "jobs" / str(job.id) / "input" / "prices.csv").read_bytes() == CSV
+    assert (shop.settings.jobs_dir / str(job.id) / "input" / "prices.csv").read_bytes() == CSV
 
 
 async def test_a_worker_sees_the_pdf_of_its_job_and_stores_only_a_reference(shop: Shop) -> None:
-    file = kept(shop.folder / "files", "report.pdf", PDF * 1_000)
+    file = kept(shop.settings.files_dir, "report.pdf", PDF * 1_000)
     job = await shop.queue.add(a_job(prompt="quick job 7", data=received.job_data([file])))
     await shop.worker()
 

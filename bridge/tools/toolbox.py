@@ -1,0 +1,53 @@
+"""What a job's agent may use: every family of tools, for one attempt at one job.
+
+A family is a function of the attempt's context that gives its tools, or none when what it needs is
+missing. Their order is fixed, because the prompt cache depends on it.
+"""
+
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from bridge.agent.tool import Tool
+from bridge.models import Job
+from bridge.queue import Queue
+from bridge.settings import Settings
+from bridge.tools.ask import ask_tools
+from bridge.tools.files import file_tools
+from bridge.tools.report import report_tools
+from bridge.tools.skills import skill_tools
+from bridge.tools.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """One attempt at a job, as its tools see it. `closing` is unwound when the attempt is over."""
+
+    queue: Queue
+    job: Job
+    workspace: Workspace
+    settings: Settings
+    closing: AsyncExitStack
+
+    @property
+    def profile(self) -> Path:
+        return self.settings.profile
+
+
+Family = Callable[[Context], list[Tool]]
+# Beyond report, questions, files and skills, which every job has; a kind names what it is granted.
+FAMILIES: Final[dict[str, Family]] = {}
+
+
+async def tools_for(context: Context) -> list[Tool]:
+    """The tools of this attempt."""
+    queue, job, workspace = context.queue, context.job, context.workspace
+    return [
+        *report_tools(queue, job, workspace),
+        *ask_tools(queue, job),
+        *file_tools(workspace),
+        *skill_tools(context.profile),
+        *(tool for family in FAMILIES.values() for tool in family(context)),
+    ]
