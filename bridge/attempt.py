@@ -6,7 +6,7 @@ What claims jobs and what becomes of an attempt that fails is worker.py; here is
 import json
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from bridge import demo_job
@@ -16,6 +16,7 @@ from bridge.agent.tool import Tool
 from bridge.clock import Clock
 from bridge.conversation import job_conversation
 from bridge.models import Job
+from bridge.outgoing import Outgoing
 from bridge.profile import worker_prompt
 from bridge.queue import Queue
 from bridge.settings import Settings
@@ -37,6 +38,7 @@ class Work:
     model: Model
     clock: Clock
     settings: Settings
+    outgoing: Outgoing = field(default_factory=Outgoing)
 
 
 async def attempt_at(work: Work, job: Job, end: Callable[[Tx, Outcome], None]) -> None:
@@ -57,6 +59,7 @@ async def attempt_at(work: Work, job: Job, end: Callable[[Tx, Outcome], None]) -
             workspace=workspace,
             settings=work.settings,
             closing=closing,
+            outgoing=work.outgoing,
         )
         await _turn(work, context, end)
 
@@ -75,7 +78,7 @@ async def _turn(work: Work, context: Context, end: Callable[[Tx, Outcome], None]
         system=frozen["system"],
         tools=tools,
         schemas=frozen["tools"],
-        server_tools=server_tools(model_name, settings.anthropic_base_url),
+        server_tools=_not_ours(model_name, settings.anthropic_base_url, frozen["tools"]),
         limits=LIMITS if model_name.startswith("claude-") else SMALL_LIMITS,
         guard=lambda tx: work.queue.require(tx, job),
         on_end=end,
@@ -84,6 +87,13 @@ async def _turn(work: Work, context: Context, end: Callable[[Tx, Outcome], None]
     earlier = await told_of_earlier(work.queue, job, workspace, settings.jobs_dir)
     about: dict[str, Any] = {"source": name, "sees": sees(model_name), "earlier": earlier}
     await turn.run([await opening_of(job, workspace, settings.files_dir, **about)])
+
+
+def _not_ours(model_name: str, base_url: str, ours: list[dict[str, Any]]) -> tuple[str, ...]:
+    """The provider's tools but those of which the job has one of the same name."""
+    names = {tool["name"] for tool in ours}
+    kinds = server_tools(model_name, base_url)
+    return tuple(kind for kind in kinds if kind.rpartition("_")[0] not in names)
 
 
 async def _frozen(work: Work, name: str, tools: list[Tool]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ and its effect (a job, a delivery, a tool result) commit together.
 import json
 import re
 from dataclasses import dataclass
+from sqlite3 import Row
 from typing import Any
 
 from bridge.models import clean_text
@@ -69,16 +70,22 @@ def append(tx: Tx, conversation: str, message: Message, *, now: str) -> bool:
 
 def load(tx: Tx, conversation: str) -> list[Message]:
     """Everything the model sees, oldest first."""
-    return [
-        Message(
-            role=row["role"],
-            content=json.loads(row["content"]),
-            source=row["source"],
-            stop_reason=row["stop_reason"],
-            id=row["id"],
-        )
-        for row in tx.all("messages_of", conversation=conversation)
-    ]
+    return [_message(row) for row in tx.all("messages_of", conversation=conversation)]
+
+
+def load_all(tx: Tx, conversation: str) -> list[Message]:
+    """Everything that was ever said, oldest first, also what the model is no longer shown."""
+    return [_message(row) for row in tx.all("all_messages_of", conversation=conversation)]
+
+
+def _message(row: Row) -> Message:
+    return Message(
+        role=row["role"],
+        content=json.loads(row["content"]),
+        source=row["source"],
+        stop_reason=row["stop_reason"],
+        id=row["id"],
+    )
 
 
 def trim(tx: Tx, conversation: str, *, keep: int) -> None:

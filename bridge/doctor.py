@@ -91,6 +91,7 @@ async def _examine(settings: Settings, clock: Clock, checks: list[Check]) -> Non
         ("disk", _disk),
         ("database", _database),
         ("processes", _processes),
+        ("web", _web),
     ):
         with _noting(name, checks):
             checks += look(settings)
@@ -306,6 +307,23 @@ def _telegram(facts: BotFacts) -> list[Check]:
     elif facts.skew_s is not None:
         checks.append(Check("clock", "ok", "The clock agrees with Telegram's."))
     return checks
+
+
+def _web(settings: Settings) -> list[Check]:
+    """Whether jobs can search and read pages, and who does it."""
+    from bridge.tools.readable import can_read
+    from bridge.tools.web import provider_has_web
+
+    if provider_has_web(settings):
+        return [Check("web", "ok", "The model provider searches and reads pages for the jobs.")]
+    missing = []
+    if not can_read():
+        missing.append("read no pages: run `pip install 'kitt-bridge[web]'`")
+    if not settings.search:
+        missing.append("do not search: set KITT_SEARCH")
+    if missing:
+        return [Check("web", "warning", f"Jobs {'; they '.join(missing)}.")]
+    return [Check("web", "ok", f"Jobs read pages themselves and search with {settings.search}.")]
 
 
 async def _voice(settings: Settings) -> Check:

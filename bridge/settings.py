@@ -44,11 +44,15 @@ VARIABLES: Final[dict[str, tuple[str, str]]] = {
     "KITT_TRANSCRIBER_URL": ("", "instead of a program, a service like OpenAI's: http://…/v1"),
     "KITT_TRANSCRIBER_KEY": ("", "key of that service, when it needs one"),
     "KITT_TRANSCRIBER_MODEL": ("whisper-1", "model of that service"),
+    "KITT_SEARCH": ("", "search service of the jobs: searxng, brave or tavily; empty = provider's"),
+    "KITT_SEARCH_URL": ("", "where it is, without /search; needed for searxng"),
+    "KITT_SEARCH_KEY": ("", "its key; needed for brave and tavily"),
     "KITT_MODEL": ("claude-haiku-5-5", "model that answers in the chat"),
     "KITT_WORKER_MODEL": ("claude-sonnet-5-5", "model that does the jobs"),
 }
 HARMLESS: Final = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "TZ", "USER")
 MEMORY_MB_MIN: Final = 128  # a worker that has done one job holds about 100
+SEARCHES: Final = ("", "searxng", "brave", "tavily")
 _FOREIGN_HOSTS = ("deepseek.", "moonshot.", "z.ai", "minimax.")
 
 
@@ -92,6 +96,9 @@ class Settings:
     transcriber_url: str = ""
     transcriber_key: Secret = field(default_factory=lambda: Secret(""))
     transcriber_model: str = VARIABLES["KITT_TRANSCRIBER_MODEL"][0]
+    search: str = ""
+    search_url: str = ""
+    search_key: Secret = field(default_factory=lambda: Secret(""))
     telegram_token: Secret = field(default_factory=lambda: Secret(""))
     telegram_base_url: str = VARIABLES["TELEGRAM_BASE_URL"][0]
     telegram_base_file_url: str = VARIABLES["TELEGRAM_BASE_FILE_URL"][0]
@@ -115,7 +122,7 @@ class Settings:
     @property
     def secrets(self) -> tuple[str, ...]:
         """What must never be shown or logged."""
-        held = (self.telegram_token, self.anthropic_key, self.transcriber_key)
+        held = (self.telegram_token, self.anthropic_key, self.transcriber_key, self.search_key)
         return tuple(secret.reveal() for secret in held)
 
     @property
@@ -177,6 +184,9 @@ class Settings:
             transcriber_url=_url("KITT_TRANSCRIBER_URL", get("KITT_TRANSCRIBER_URL").rstrip("/")),
             transcriber_key=Secret(get("KITT_TRANSCRIBER_KEY")),
             transcriber_model=get("KITT_TRANSCRIBER_MODEL"),
+            search=get("KITT_SEARCH"),
+            search_url=_url("KITT_SEARCH_URL", get("KITT_SEARCH_URL").rstrip("/")),
+            search_key=Secret(get("KITT_SEARCH_KEY")),
             telegram_token=Secret(get("TELEGRAM_BOT_TOKEN")),
             telegram_base_url=_url("TELEGRAM_BASE_URL", get("TELEGRAM_BASE_URL"), end="/bot"),
             telegram_base_file_url=_url(
@@ -186,6 +196,7 @@ class Settings:
             anthropic_base_url=_url("ANTHROPIC_BASE_URL", get("ANTHROPIC_BASE_URL"), end=""),
         )
         settings._check_model_names()
+        settings._check_search()
         return settings
 
     def need_token(self) -> str:
@@ -204,6 +215,17 @@ class Settings:
         if not self.anthropic_key:
             raise ConfigError("ANTHROPIC_API_KEY is not set: run `kitt setup`, or set it in .env.")
         return self.anthropic_key.reveal()
+
+    def _check_search(self) -> None:
+        """A service needs its address or its key; without either nothing would be found."""
+        if self.search not in SEARCHES:
+            raise ConfigError(f"KITT_SEARCH must be searxng, brave or tavily; got {self.search!r}.")
+        if self.search == "searxng" and not self.search_url:
+            raise ConfigError("KITT_SEARCH is searxng, so KITT_SEARCH_URL must say where it is.")
+        if self.search in ("brave", "tavily") and not self.search_key:
+            raise ConfigError(f"KITT_SEARCH is {self.search}, so KITT_SEARCH_KEY must be set.")
+        if not self.search and (self.search_url or self.search_key):
+            raise ConfigError("KITT_SEARCH must say what is at KITT_SEARCH_URL: searxng, brave …")
 
     def _check_model_names(self) -> None:
         """Some providers map any `claude-…` name to a model of their own without saying so."""

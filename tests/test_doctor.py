@@ -45,6 +45,7 @@ EVERYTHING = [
     "updates",
     "owner",
     "processes",
+    "web",
     "telegram",
     "webhook",
     "clock",

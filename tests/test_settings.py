@@ -83,6 +83,9 @@ def test_every_value_is_read_from_the_environment(tmp_path: Path) -> None:
         "KITT_TRANSCRIBER_URL": "http://127.0.0.1:8083/v1/",
         "KITT_TRANSCRIBER_KEY": "k1",
         "KITT_TRANSCRIBER_MODEL": "large-1",
+        "KITT_SEARCH": "searxng",
+        "KITT_SEARCH_URL": "http://127.0.0.1:8888/",
+        "KITT_SEARCH_KEY": "k2",
         "KITT_MODEL": "fast-1",
         "KITT_WORKER_MODEL": "deep-1",
     }
@@ -107,6 +110,9 @@ def test_every_value_is_read_from_the_environment(tmp_path: Path) -> None:
     assert settings.transcriber_url == "http://127.0.0.1:8083/v1"
     assert settings.transcriber_key.reveal() == "k1"
     assert settings.transcriber_model == "large-1"
+    assert (settings.search, settings.search_url) == ("searxng", "http://127.0.0.1:8888")
+    assert settings.search_key.reveal() == "k2"
+    assert "k2" in settings.secrets
 
 
 def test_environment_wins_over_the_file(env_file: Path) -> None:
@@ -309,3 +315,20 @@ def test_env_file_that_is_no_text_says_so(env_file: Path) -> None:
 def test_env_file_that_is_a_folder_says_so(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="Is a directory"):
         read_env_file(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"KITT_SEARCH": "altavista"}, "KITT_SEARCH must be searxng, brave or tavily"),
+        ({"KITT_SEARCH": "searxng"}, "KITT_SEARCH_URL"),
+        ({"KITT_SEARCH": "brave"}, "KITT_SEARCH_KEY"),
+        ({"KITT_SEARCH": "tavily"}, "KITT_SEARCH_KEY"),
+        ({"KITT_SEARCH_URL": "http://127.0.0.1:8888"}, "KITT_SEARCH must say"),
+    ],
+)
+def test_search_that_cannot_work_is_refused_by_name(
+    env_file: Path, given: dict[str, str], named: str
+) -> None:
+    with pytest.raises(ConfigError, match=named):
+        Settings.load(given, env_file=env_file)

@@ -52,6 +52,11 @@ SELECT id, role, content, source, stop_reason FROM messages
    AND id > coalesce((SELECT first_id FROM conversations WHERE name = :conversation), 0)
  ORDER BY id
 
+-- name: all_messages_of
+-- Everything that was said in a conversation, oldest first.
+SELECT id, role, content, source, stop_reason FROM messages
+ WHERE conversation = :conversation ORDER BY id
+
 -- name: count_messages
 -- How many messages the model is shown.
 SELECT count(*) FROM messages

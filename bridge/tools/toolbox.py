@@ -12,12 +12,14 @@ from typing import Final
 
 from bridge.agent.tool import Tool
 from bridge.models import Job
+from bridge.outgoing import Outgoing
 from bridge.queue import Queue
 from bridge.settings import Settings
 from bridge.tools.ask import ask_tools
 from bridge.tools.files import file_tools
 from bridge.tools.report import report_tools
 from bridge.tools.skills import skill_tools
+from bridge.tools.web import web_tools
 from bridge.tools.workspace import Workspace
 
 
@@ -30,6 +32,7 @@ class Context:
     workspace: Workspace
     settings: Settings
     closing: AsyncExitStack
+    outgoing: Outgoing
 
     @property
     def profile(self) -> Path:
@@ -38,7 +41,7 @@ class Context:
 
 Family = Callable[[Context], list[Tool]]
 # Beyond report, questions, files and skills, which every job has; a kind names what it is granted.
-FAMILIES: Final[dict[str, Family]] = {}
+FAMILIES: Final[dict[str, Family]] = {"web": web_tools}
 
 
 async def tools_for(context: Context) -> list[Tool]:

@@ -1,0 +1,140 @@
+"""What a job has read from outside, and where it may go after that.
+
+A page can tell the model what to do, and the model may obey. So when a job has read anything that
+its user did not write, it asks only addresses that its user wrote or that stand in a result of this
+same job: none that a model put together, which could carry what it knows. What was read is told by
+the stored conversation, so a worker that starts again knows it too.
+"""
+
+import base64
+import html
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import unquote
+
+from bridge.agent.tool import ToolFailed
+from bridge.conversation import Message, job_conversation, load_all, without_tags
+from bridge.models import Job
+from bridge.outgoing import NotAllowed, checked
+from bridge.queue import Queue
+
+# Their results are our own words, or the user's; whatever else a tool says is from outside.
+OUR_WORDS: Final = frozenset(
+    {"report_progress", "attach_file", "ask_user", "write_file", "load_skill"}
+)
+# Their results hold addresses that others wrote; when they fail, they speak in our words.
+WEB: Final = frozenset({"web_search", "web_fetch", "download_file", "browser_open", "browser_read"})
+SECRET_CHARS_MIN: Final = 8
+_ADDRESS: Final = re.compile(r"https?://[^\s<>\"'`\[\]|]+", re.IGNORECASE)
+_BARE: Final = re.compile(r"(?<![@\w./-])(?:[\w-]+\.)+[a-z]{2,}(?:/[^\s<>\"'`\[\]|]*)?", re.I)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """What a job was told: by its user (`request`) and by others (`outside`, with `addresses`)."""
+
+    request: str
+    outside: bool
+    addresses: frozenset[str]
+
+    def check(self, url: str, secrets: Iterable[str]) -> str:
+        """The address in one spelling, if it may be asked. Raises: ToolFailed."""
+        try:
+            asked = _spelled(url)
+        except NotAllowed as error:
+            raise ToolFailed(str(error)) from None
+        if carries(url, secrets):
+            raise ToolFailed("This address carries a secret of this machine: it is never asked.")
+        if self.outside and asked not in self.addresses:
+            raise ToolFailed(
+                "This job has read text from outside, so only addresses are asked that its user "
+                "wrote or that stand in a search result or on a page it has read; this one does "
+                "not. Use one that does, exactly as it stands there, or ask the user for it."
+            )
+        return asked
+
+
+async def heard_so_far(queue: Queue, job: Job) -> Heard:
+    """What this job was told, by its stored conversation."""
+    name = job_conversation(job.id)
+    return heard(await queue.store.read(lambda tx: load_all(tx, name)), job)
+
+
+def heard(messages: Sequence[Message], job: Job) -> Heard:
+    """The same, of these messages; a job with files or earlier work begins with others' text."""
+    request, found = [job.prompt], []
+    outside = bool(job.data) or job.continues is not None
+    names: dict[str, str] = {}
+    for block in (block for message in messages for block in message.content):
+        kind = str(block.get("type"))
+        if kind == "tool_use":
+            names[block["id"]] = block["name"]
+        elif kind == "tool_result":
+            name = names.get(block["tool_use_id"], "")
+            failed = bool(block.get("is_error"))
+            if name == "ask_user" and not failed:
+                request.append(_text(block))
+            if name in WEB and not failed:
+                found.append(_text(block))
+            outside = outside or not (name in OUR_WORDS or (name in WEB and failed))
+        elif kind.endswith("_tool_result"):  # of a tool that the provider ran
+            outside = True
+            found.append(_text(block))
+    asked = "\n".join(request)
+    addresses = {*addresses_in(asked, bare=True), *addresses_in("\n".join(found))}
+    return Heard(request=asked, outside=outside, addresses=frozenset(addresses))
+
+
+def wrapped(text: str, source: str) -> str:
+    """Text from outside as a model gets it: marked as data, in a mark that it cannot close."""
+    name = html.escape(source)
+    return f'<kitt-untrusted source="{name}">\n{without_tags(text)}\n</kitt-untrusted>'
+
+
+def addresses_in(text: str, *, bare: bool = False) -> set[str]:
+    """Every web address in a text, in one spelling; `bare` also those without https://."""
+    tokens = [_trimmed(found) for found in _ADDRESS.findall(text)]
+    if bare:
+        hosts = [_trimmed(found) for found in _BARE.findall(text)]
+        tokens += [f"{scheme}://{host}" for host in hosts for scheme in ("https", "http")]
+    found = set()
+    for token in tokens:
+        try:
+            found.add(_spelled(token))
+        except NotAllowed:
+            continue
+    return found
+
+
+def carries(text: str, secrets: Iterable[str]) -> bool:
+    """Does it hold a secret: as it is, or as it is usually packed for an address?"""
+    plain = unquote(unquote(text))
+    packed = plain.replace("-", "+").replace("_", "/")
+    for secret in (secret for secret in secrets if len(secret) >= SECRET_CHARS_MIN):
+        coded = base64.b64encode(secret.encode()).decode().rstrip("=")
+        if secret in plain or secret.encode().hex() in plain.lower() or coded in packed:
+            return True
+    return False
+
+
+def _spelled(url: str) -> str:
+    return str(checked(url.strip()).copy_with(fragment=None))
+
+
+def _trimmed(token: str) -> str:
+    """Without what belongs to the sentence or the link around it."""
+    if "(" not in token:
+        token = token.partition(")")[0]
+    return token.rstrip(".,;:!?*_~")
+
+
+def _text(block: Any) -> str:
+    """All words in a block, however deep they lie."""
+    if isinstance(block, str):
+        return block
+    if isinstance(block, dict):
+        hidden = ("type", "tool_use_id", "encrypted_content", "signature")
+        return "\n".join(_text(value) for key, value in block.items() if key not in hidden)
+    return "\n".join(_text(item) for item in block) if isinstance(block, list) else ""
