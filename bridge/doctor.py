@@ -92,6 +92,7 @@ async def _examine(settings: Settings, clock: Clock, checks: list[Check]) -> Non
         ("database", _database),
         ("processes", _processes),
         ("web", _web),
+        ("sandbox", _sandbox),
     ):
         with _noting(name, checks):
             checks += look(settings)
@@ -291,6 +292,15 @@ def _processes(settings: Settings) -> list[Check]:
     if ended:
         return [Check("processes", "problem", "; ".join(ended) + ".")]
     return [Check("processes", "ok", f"{', '.join(row.name for row in rows)} run.")]
+
+
+def _sandbox(settings: Settings) -> list[Check]:
+    from bridge.sandbox.probe import sandbox_of  # only here: it is tried by running it
+
+    _, problem = sandbox_of(settings.profile)
+    if problem:
+        return [Check("sandbox", "warning", f"Jobs cannot run code. {problem}")]
+    return [Check("sandbox", "ok", "Jobs can run code, closed in by bubblewrap.")]
 
 
 def _telegram(facts: BotFacts) -> list[Check]:

@@ -124,8 +124,10 @@ async def _worker(
 ) -> None:
     from bridge.agent.guarded import GuardedModel
     from bridge.attempt import Work
+    from bridge.sandbox.probe import sandbox_of
     from bridge.worker import Worker
 
+    await asyncio.to_thread(sandbox_of, settings.profile)  # once, before a job waits for it
     model = GuardedModel(_model(settings), Breaker(store, clock, settings.owners))
     work = Work(
         queue=Queue(

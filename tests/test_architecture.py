@@ -56,6 +56,7 @@ RINGS: Final[dict[str, int]] = {
     **dict.fromkeys(("proposals", "preferences", "prices", "usage", "demo_job"), 1),
     **dict.fromkeys(("alert_box", "migrate", "store_errors", "database_file", "retention"), 1),
     **dict.fromkeys(("contents", "office", "transcribe", "addresses", "outgoing"), 1),
+    "sandbox": 1,
     **dict.fromkeys(("agent", "tools", "attempt"), 2),
     **dict.fromkeys(("telegram", "worker", "scheduler", "web", "keeper"), 3),
     **dict.fromkeys(("cli*", "programs", "setup", "env_file", "doctor", "__main__"), 4),
@@ -71,6 +72,7 @@ MAY_TOUCH_ENVIRONMENT: Final = {
     "supervision.py": "hands it on to the processes it starts",
     "cli.py": "hands it to the first set-up, which shows what is set already",
     "telegram/api.py": "sets the one switch of its library that is nothing else",
+    "sandbox/trial.py": "looks, inside a sandbox, that nothing of it is there",
     "emulator/": "starts the demo's processes with an environment of its own",
 }
 MAY_READ_THE_TIME: Final = {

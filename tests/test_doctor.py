@@ -46,6 +46,7 @@ EVERYTHING = [
     "owner",
     "processes",
     "web",
+    "sandbox",
     "telegram",
     "webhook",
     "clock",
@@ -158,7 +159,8 @@ async def test_everything_is_looked_at_and_nothing_is_wrong(patient: Patient) ->
     report = await patient.look()
 
     assert list(report.checks) == EVERYTHING
-    assert {name for name in EVERYTHING if report.status(name) != "ok"} == {"processes"}
+    wrong = {name for name in EVERYTHING if report.status(name) != "ok"}
+    assert wrong - {"sandbox"} == {"processes"}  # not every machine lets us make one
     assert report.code == 0
 
 

@@ -16,6 +16,7 @@ from bridge.outgoing import Outgoing
 from bridge.queue import Queue
 from bridge.settings import Settings
 from bridge.tools.ask import ask_tools
+from bridge.tools.code import code_tools
 from bridge.tools.files import file_tools
 from bridge.tools.report import report_tools
 from bridge.tools.skills import skill_tools
@@ -41,7 +42,10 @@ class Context:
 
 Family = Callable[[Context], list[Tool]]
 # Beyond report, questions, files and skills, which every job has; a kind names what it is granted.
-FAMILIES: Final[dict[str, Family]] = {"web": web_tools}
+FAMILIES: Final[dict[str, Family]] = {
+    "web": web_tools,
+    "code": code_tools,
+}
 
 
 async def tools_for(context: Context) -> list[Tool]:

@@ -16,7 +16,7 @@ import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
-from typing import IO, Final
+from typing import IO, Final, NamedTuple
 
 from bridge.agent.tool import ToolFailed
 from bridge.models import short
@@ -34,6 +34,14 @@ NEW_FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_C
 
 Listing = list[tuple[str, int]]
 Parts = tuple[str, ...]
+
+
+class FileMark(NamedTuple):
+    """How a file was when somebody looked."""
+
+    size: int
+    changed_ns: int
+    inode: int
 
 
 class Workspace:
@@ -76,14 +84,14 @@ class Workspace:
 
     def list(self) -> Listing:
         """Path and bytes of every file that `read` would take, sorted; at most FILES_MAX."""
-        found: Listing = []
-        with _sentences("The folder"), suppress(FileNotFoundError), self._folder(()) as root:
-            for parts, status in _walk(root):
-                if status.st_nlink == 1 and _fits(parts):
-                    found.append(("/".join(parts), status.st_size))
-                if len(found) == FILES_MAX:
-                    break
-        return sorted(found)
+        return sorted((path, status.st_size) for path, status in self._files().items())
+
+    def marks(self) -> dict[str, FileMark]:
+        """The same files with what changes when one is written to."""
+        return {
+            path: FileMark(status.st_size, status.st_mtime_ns, status.st_ino)
+            for path, status in self._files().items()
+        }
 
     def write(self, path: str, data: bytes) -> None:
         """Put `data` in a file, new or not; folders on the way are made (mode 0700, file 0600).
@@ -122,6 +130,16 @@ class Workspace:
             file.flush()
             os.fsync(file.fileno())
             os.rename(name, parts[-1], src_dir_fd=root, dst_dir_fd=folder)
+
+    def _files(self) -> dict[str, os.stat_result]:
+        found: dict[str, os.stat_result] = {}
+        with _sentences("The folder"), suppress(FileNotFoundError), self._folder(()) as root:
+            for parts, status in _walk(root):
+                if status.st_nlink == 1 and _fits(parts):
+                    found["/".join(parts)] = status
+                if len(found) == FILES_MAX:
+                    break
+        return found
 
     @contextmanager
     def _open(self, path: str) -> Iterator[tuple[int, os.stat_result]]:

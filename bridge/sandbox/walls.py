@@ -1,0 +1,193 @@
+"""The walls around foreign code: what it sees, what it may use, how it is closed in.
+
+bubblewrap gives it namespaces of its own: no network, no home, nothing of KITT, a system that can
+only be read, and one folder that is its work. Limits of the kernel hold each of its processes.
+
+The kernel counts no processes of root. So where KITT runs as root, bubblewrap is used twice: the
+outer one, still root, binds the same folders (an ordinary user may not be able to reach them) and
+becomes an ordinary user; the inner one is what any other user has. In both cases the number of
+processes is counted in the sandbox's own user namespace, so that limits of one touch no other.
+"""
+
+import os
+import shutil
+import sys
+import sysconfig
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+PROGRAMS: Final = ("bwrap", "prlimit", "choom", "setpriv")
+SEARCHED: Final = "/usr/bin:/bin:/usr/sbin:/sbin"
+NOBODY: Final = 65534  # who the code is, inside; who root becomes, outside
+WORK: Final = "/work"
+SITES: Final = ("/opt/site/1", "/opt/site/2")  # Python's packages: the real place may be a home
+BIN: Final = "/opt/bin"
+ENVIRONMENT: Final = {
+    "PATH": f"{BIN}:/usr/bin:/bin",
+    "HOME": "/tmp",  # noqa: S108 - inside it is the sandbox's own
+    "LANG": "C.UTF-8",
+    "PYTHONPATH": ":".join((WORK, *SITES)),
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "PYTHONUNBUFFERED": "1",  # what was printed before a limit ended it is seen
+    "MPLBACKEND": "Agg",
+    "MPLCONFIGDIR": "/tmp/matplotlib",  # noqa: S108
+    "OPENBLAS_NUM_THREADS": "1",  # each thread reserves memory, which the limit counts
+    "OMP_NUM_THREADS": "1",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one run may use."""
+
+    memory_mb: int = 1_000  # of one process, as addresses
+    memory_all_mb: int = 1_500  # of all together, as pages
+    cpu_s: int = 60  # of one process
+    wall_s: float = 120.0
+    file_mb: int = 50
+    folder_mb: int = 500
+    folder_entries: int = 6_000
+    processes: int = 64
+    open_files: int = 256
+    printed_mb: int = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Walls:
+    """How a sandbox is made on this machine, as this user."""
+
+    programs: dict[str, str]
+    as_root: bool
+    python: Path
+    binds: tuple[tuple[Path, str], ...]  # read-only: from where, seen where
+    links: tuple[tuple[str, str], ...]  # what it points to, its place
+    hidden: tuple[str, ...] = ()  # folders inside the binds that are seen empty
+
+    @property
+    def owner(self) -> int | None:
+        """Whose the folder must be, when that is not who we are."""
+        return NOBODY if self.as_root else None
+
+    def command(self, folder: Path, limits: Limits) -> list[str]:
+        """The words before the program that is to run in this folder."""
+        inner = [self.programs["bwrap"], *self._closed(folder), "--", *self._limited(limits), "--"]
+        if self.as_root:
+            inner = [*self._as_ordinary_user(folder), *inner]
+        return [self.programs["choom"], "-n", "1000", "--", *inner]
+
+    def _closed(self, folder: Path) -> Iterator[str]:
+        yield from ("--unshare-all", "--unshare-user", "--disable-userns", "--die-with-parent")
+        yield from ("--new-session", "--cap-drop", "ALL", "--clearenv")
+        yield from ("--uid", str(NOBODY), "--gid", str(NOBODY), "--hostname", "sandbox")
+        for name, value in ENVIRONMENT.items():
+            yield from ("--setenv", name, value)
+        for source, place in self.binds:
+            yield from ("--ro-bind", str(source), place)
+        for target, place in self.links:
+            yield from ("--symlink", target, place)
+        for place in self.hidden:
+            yield from ("--tmpfs", place, "--remount-ro", place)
+        yield from ("--proc", "/proc", "--dev", "/dev")
+        yield from ("--size", "64000000", "--tmpfs", "/dev/shm")  # noqa: S108
+        yield from ("--size", "128000000", "--tmpfs", "/tmp")  # noqa: S108
+        yield from ("--bind", str(folder), WORK, "--chdir", WORK)
+        # Whatever is not said may be written otherwise: the root is a disk in memory.
+        yield from ("--remount-ro", "/proc", "--remount-ro", "/dev", "--remount-ro", "/")
+
+    def _limited(self, limits: Limits) -> Iterator[str]:
+        yield self.programs["prlimit"]
+        yield f"--as={limits.memory_mb * 1_000_000}"
+        yield f"--cpu={limits.cpu_s}"
+        yield f"--fsize={limits.file_mb * 1_000_000}"
+        yield f"--nproc={limits.processes}"
+        yield f"--nofile={limits.open_files}"
+        yield "--core=0"
+
+    def _as_ordinary_user(self, folder: Path) -> Iterator[str]:
+        """Root's outer sandbox: the same folders, each in its own place, and then not root."""
+        yield from (self.programs["bwrap"], "--die-with-parent", "--clearenv")
+        yield from ("--unshare-pid", "--unshare-net", "--unshare-ipc")
+        sources = [source for source, _ in self.binds]
+        for parent in sorted({above for path in (*sources, folder) for above in path.parents}):
+            yield from ("--dir", str(parent))  # bubblewrap itself makes some only for root
+        for source in sources:
+            yield from ("--ro-bind", str(source), str(source))
+        for target, place in self.links:
+            yield from ("--symlink", target, place)
+        # The inner one may mount its own /proc only where a whole one is seen.
+        yield from ("--bind", "/proc", "/proc", "--dev", "/dev")
+        yield from ("--bind", str(folder), str(folder), "--", self.programs["setpriv"])
+        yield from (f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--no-new-privs")
+        yield "--"
+
+
+def walls_here(searched: str) -> tuple[Walls | None, str]:
+    """What this machine has, or None and a sentence about what is missing."""
+    programs = {name: shutil.which(name, path=searched) or "" for name in PROGRAMS}
+    if not programs["bwrap"]:
+        return None, "bubblewrap is not installed: install it (Debian: `apt install bubblewrap`)."
+    missing = [name for name, path in programs.items() if not path]
+    if missing:
+        return None, f"There is no {missing[0]}: install util-linux."
+    python = Path(sys.base_exec_prefix, "bin", f"python{sys.version_info[0]}.{sys.version_info[1]}")
+    if not python.exists():
+        return None, f"There is no {python}, the Python that code would run with."
+    binds, links = [*_system()], [*_system_links()]
+    base = Path(sys.base_prefix).resolve()
+    if not _is_seen(base, binds):
+        binds.append((base, str(base)))
+    binds += zip(_packages(), SITES, strict=False)
+    links += [(str(python), f"{BIN}/{name}") for name in ("python", "python3")]
+    ours = Path(__file__).parent.parent.resolve()
+    hidden = [
+        str(Path(place) / ours.relative_to(source))
+        for source, place in binds
+        if ours.is_relative_to(source)
+    ]
+    return (
+        Walls(
+            programs=programs,
+            as_root=os.geteuid() == 0,
+            python=python,
+            binds=tuple(binds),
+            links=tuple(links),
+            hidden=tuple(hidden),
+        ),
+        "",
+    )
+
+
+def shows(walls: Walls, path: Path) -> bool:
+    """Could the code see this path, which is private?"""
+    return _is_seen(path.resolve(), list(walls.binds))
+
+
+def _system() -> Iterator[tuple[Path, str]]:
+    yield Path("/usr"), "/usr"
+    for name in ("bin", "sbin", "lib", "lib64", "lib32"):
+        folder = Path("/", name)
+        if folder.is_dir() and not folder.is_symlink():
+            yield folder, str(folder)
+    for name in ("/etc/alternatives", "/etc/ld.so.cache", "/etc/fonts"):
+        if Path(name).exists():
+            yield Path(name), name
+
+
+def _system_links() -> Iterator[tuple[str, str]]:
+    for name in ("bin", "sbin", "lib", "lib64", "lib32"):
+        folder = Path("/", name)
+        if folder.is_symlink():
+            yield str(folder.readlink()), str(folder)
+
+
+def _packages() -> list[Path]:
+    """Where the packages of KITT's own Python lie; never the folder around them."""
+    paths = sysconfig.get_paths()
+    found = [Path(paths[key]).resolve() for key in ("purelib", "platlib")]
+    return [path for path in dict.fromkeys(found) if path.is_dir()]
+
+
+def _is_seen(path: Path, binds: list[tuple[Path, str]]) -> bool:
+    return any(path.is_relative_to(source) for source, _ in binds)
