@@ -13,6 +13,7 @@ from bridge import demo_job
 from bridge.agent.loop import Limits, Outcome, Turn
 from bridge.agent.model import Model, sees, server_tools
 from bridge.agent.tool import Tool
+from bridge.budgets import Budgets, Purse
 from bridge.clock import Clock
 from bridge.conversation import job_conversation
 from bridge.models import Job
@@ -44,7 +45,7 @@ class Work:
 async def attempt_at(work: Work, job: Job, end: Callable[[Tx, Outcome], None]) -> None:
     """Work on a job until `end` has run, in the transaction that stores its last message.
 
-    Raises: LeaseLost, JobWaits, ModelUnavailable, ModelRefused, TurnLimitReached.
+    Raises: LeaseLost, JobWaits, ModelUnavailable, ModelRefused, TurnLimitReached, BudgetUsedUp.
     """
     script = demo_job.script_of(job)
     if script is not None:
@@ -80,6 +81,7 @@ async def _turn(work: Work, context: Context, end: Callable[[Tx, Outcome], None]
         schemas=frozen["tools"],
         server_tools=_not_ours(model_name, settings.anthropic_base_url, frozen["tools"]),
         limits=LIMITS if model_name.startswith("claude-") else SMALL_LIMITS,
+        purse=_purse(work, job),
         guard=lambda tx: work.queue.require(tx, job),
         on_end=end,
         files_dir=settings.files_dir,
@@ -94,6 +96,18 @@ def _not_ours(model_name: str, base_url: str, ours: list[dict[str, Any]]) -> tup
     names = {tool["name"] for tool in ours}
     kinds = server_tools(model_name, base_url)
     return tuple(kind for kind in kinds if kind.rpartition("_")[0] not in names)
+
+
+def _purse(work: Work, job: Job) -> Purse:
+    budgets = Budgets.of(work.settings)
+    return Purse(
+        budgets,
+        store=work.queue.store,
+        clock=work.clock,
+        conversation=job_conversation(job.id),
+        user_id=job.user_id,
+        job_micro=budgets.job_micro,
+    )
 
 
 async def _frozen(work: Work, name: str, tools: list[Tool]) -> dict[str, Any]:

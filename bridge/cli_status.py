@@ -8,9 +8,11 @@ from datetime import timedelta
 from typing import Any, Final
 
 from bridge import monitor
+from bridge.budgets import Budgets
 from bridge.cli_shell import with_queue
 from bridge.models import short
 from bridge.process import need_database
+from bridge.queue import Queue
 from bridge.settings import Settings
 
 COLUMNS: Final = 80
@@ -26,14 +28,17 @@ def print_status(settings: Settings, *, as_json: bool) -> int:
         sentence, code = "", 0
     except supervision.NotRunning as error:
         processes, sentence, code = [], str(error), error.exit_code
-    look = asyncio.run(
-        with_queue(
-            settings,
-            lambda queue: queue.store.read(
-                lambda tx: monitor.summary(tx, queue.clock.now(), settings.kind_workers)
-            ),
+
+    async def read(queue: Queue) -> dict[str, Any]:
+        now = queue.clock.now()
+        return await queue.store.read(
+            lambda tx: {
+                **monitor.summary(tx, now, settings.kind_workers),
+                "budget": Budgets.of(settings).said(tx, now),
+            }
         )
-    )
+
+    look = asyncio.run(with_queue(settings, read))
     if as_json:
         print(json.dumps({"processes": [asdict(p) for p in processes], **look}, indent=2))
         return code
@@ -57,6 +62,7 @@ def _without_workers(look: dict[str, Any]) -> str:
 def _lines(look: dict[str, Any]) -> Iterator[str]:
     """What the workers do, how many jobs stand where, and what a person should do."""
     yield from _workers(look)
+    yield look["budget"]
     counts = ", ".join(f"{number} {status}" for status, number in look["jobs"].items() if number)
     yield f"Jobs: {counts or 'none yet'}"
     if look["oldest_pending_s"] is not None:

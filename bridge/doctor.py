@@ -15,11 +15,14 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Final, Literal
 
 from bridge import people
 from bridge.backup import LAST_BACKUP
+from bridge.budgets import Budgets
 from bridge.clock import Clock
 from bridge.errors import KittError
 from bridge.migrate import migrations
@@ -89,7 +92,7 @@ async def _examine(settings: Settings, clock: Clock, checks: list[Check]) -> Non
     for name, look in (
         ("profile", _profile),
         ("disk", _disk),
-        ("database", _database),
+        ("database", partial(_database, now=clock.now())),
         ("processes", _processes),
         ("web", _web),
         ("sandbox", _sandbox),
@@ -182,7 +185,7 @@ def _disk(settings: Settings) -> list[Check]:
     return [Check("disk", "ok", f"{free_mb:,} MB are free.")]
 
 
-def _database(settings: Settings) -> list[Check]:
+def _database(settings: Settings, *, now: datetime) -> list[Check]:
     path = settings.database
     if not path.exists():
         text = f"There is no {path} yet: `kitt setup` makes it."
@@ -197,7 +200,7 @@ def _database(settings: Settings) -> list[Check]:
             sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro{quiet}", uri=True)
         ) as connection:
             connection.row_factory = sqlite3.Row
-            return _database_says(connection, settings)
+            return _database_says(connection, settings, now)
     except sqlite3.OperationalError as error:
         text = f"{path} cannot be read ({error}): check its owner, its mode and who else uses it."
         return [Check("database", "problem", text)]
@@ -205,7 +208,9 @@ def _database(settings: Settings) -> list[Check]:
         return [_damaged(path, str(error))]
 
 
-def _database_says(connection: sqlite3.Connection, settings: Settings) -> list[Check]:
+def _database_says(
+    connection: sqlite3.Connection, settings: Settings, now: datetime
+) -> list[Check]:
     path = settings.database
     verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if verdict != "ok":
@@ -228,6 +233,7 @@ def _database_says(connection: sqlite3.Connection, settings: Settings) -> list[C
         _file(connection, tx, path),
         _deliveries(tx),
         _updates(tx),
+        Check("budget", "ok", Budgets.of(settings).said(tx, now)),
         _owner(people.owners(tx, settings.owners)),
     ]
 

@@ -17,11 +17,14 @@
     ├─ LeaseLost              the job is no longer ours: stop, write nothing
     ├─ ModelUnavailable       the provider does not answer now; carries retry_after_s
     ├─ ModelRefused           the provider refuses this request for good
-    └─ TurnLimitReached       a turn used up its budget
+    ├─ TurnLimitReached       a turn used up its model calls
+    └─ BudgetUsedUp           no more money today; says until when
 
 Types are cut by what the caller does: wait, give up, or tell the user. Foreign exceptions are
 translated once, in the module that imports the library.
 """
+
+from datetime import datetime
 
 
 class KittError(Exception):
@@ -127,3 +130,21 @@ class TurnLeft(KittError):
 
 class TurnLimitReached(KittError):
     """A turn used up its budget of model calls or time."""
+
+
+class BudgetUsedUp(KittError):
+    """The money of a day is spent; nothing was asked.
+
+    `whose` is "user" or "day". `until` is when it begins anew, or None when only what others ask
+    just now keeps the rest of it: that is soon over.
+    """
+
+    def __init__(self, whose: str, limit_micro: int, until: datetime | None) -> None:
+        super().__init__(
+            "The budget of the day is used up."
+            if until
+            else "Requests that run now keep what is left of the budget of the day."
+        )
+        self.whose = whose
+        self.limit_micro = limit_micro
+        self.until = until

@@ -154,11 +154,13 @@ class Leases:
 
         return await self.store.write(both)
 
-    def finish_in(self, tx: Tx, job: Job, result: str, files: Iterable[Artifact] = ()) -> Job:
-        """`finish` inside the caller's transaction."""
+    def finish_in(
+        self, tx: Tx, job: Job, result: str, files: Iterable[Artifact] = (), *, cut_by: str = ""
+    ) -> Job:
+        """`finish` inside the caller's transaction; `cut_by` says what made it end early."""
         now = self._now()
         result = clean_text(result)
-        if not tx.run("finish_job", **_fence(job), result=result, now=now):
+        if not tx.run("finish_job", **_fence(job), result=result, now=now, cut_by=cut_by):
             raise _lost(job)
         for file in files:
             self.attach(tx, job, file)
@@ -210,10 +212,13 @@ class Leases:
         tx.wake("bridge")
         return failed
 
-    async def give_back(self, job: Job, *, wait_s: float = 0.0, step: str | None = None) -> None:
+    async def give_back(
+        self, job: Job, *, wait_s: float = 0.0, step: str | None = None, held_by: str = ""
+    ) -> None:
         """Return a job that could not be worked on now; no failure is counted.
 
-        A draining worker gives it back at once, a worker whose provider is away after `wait_s`.
+        A draining worker gives it back at once, a worker whose provider is away after `wait_s`;
+        `held_by` says what it waits for ("model", "budget").
         Without `step` it keeps showing the last one that was reported.
         """
         text = None if step is None else clean_text(step)[:STEP_CHARS_MAX]
@@ -221,9 +226,11 @@ class Leases:
         def back(tx: Tx) -> None:
             run_at = stamp(self.clock.now() + timedelta(seconds=wait_s)) if wait_s else None
             status = JobStatus.SCHEDULED if wait_s else JobStatus.PENDING
-            if tx.run("give_back_job", **_fence(job), status=status, run_at=run_at, step=text):
+            how = {"status": status, "run_at": run_at, "step": text, "held_by": held_by}
+            if tx.run("give_back_job", **_fence(job), **how):
                 now = self._now()
-                record.note(tx, job, "given back", text or "", now=now)
+                why = f"waits for the {held_by}" if held_by else ""
+                record.note(tx, job, "given back", text or why, now=now)
                 self._left(tx, job, now=now)
                 tx.wake("worker")
                 tx.wake("bridge")

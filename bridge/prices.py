@@ -104,8 +104,11 @@ PRICES: Final[dict[str, tuple[Price, ...]]] = {
 def cost_of(model: str, usage: Usage, at: datetime) -> int | None:
     """Millionths of a dollar, rounded up; None when the price of the model is unknown."""
     price = price_of(model, usage.prompt_tokens, at)
-    if price is None:
-        return None
+    return None if price is None else cost_at(price, usage)
+
+
+def cost_at(price: Price, usage: Usage) -> int:
+    """Millionths of a dollar at this price, rounded up."""
     tokens = (
         usage.input_tokens * price.input
         + usage.output_tokens * price.output

@@ -11,6 +11,7 @@ from typing import Any, Final
 from bridge import keeper, logs
 from bridge.agent.model import AnthropicModel
 from bridge.breaker import Breaker
+from bridge.budgets import release_held
 from bridge.clock import Clock
 from bridge.errors import NewerSchema
 from bridge.process import CrashBackoff, SlotLock, die_with_parent, prepare_folders
@@ -148,6 +149,7 @@ async def _worker(
         except_kinds=() if kinds else tuple(settings.kind_workers),
     )
     _on_signals(worker.drain)
+    await store.write(lambda tx: release_held(tx, clock), durable=False)
     watching = asyncio.create_task(
         watch_memory(clock, settings.worker_memory_mb, worker.drain_soon)
     )

@@ -11,6 +11,7 @@ import shlex
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -36,6 +37,13 @@ VARIABLES: Final[dict[str, tuple[str, str]]] = {
     "KITT_LEASE_S": ("30", "seconds after which a silent worker's job is taken back"),
     "KITT_KEEP_DAYS": ("90", "days after which ended jobs, handled messages and sent files go"),
     "KITT_KEEP_JOBS": ("1000", "ended jobs of one chat that are kept at most"),
+    "KITT_BUDGET_JOB": ("1.00", "US dollars one job may cost; 0 = no limit"),
+    "KITT_BUDGET_USER_DAY": ("5.00", "US dollars one person may use in a day; 0 = no limit"),
+    "KITT_BUDGET_DAY": ("10.00", "US dollars everyone may use in a day; 0 = no limit"),
+    "KITT_PRICE_UNKNOWN": (
+        "2/10",
+        "US dollars for a million tokens read/written, in budgets, where no price is known",
+    ),
     "KITT_ZONE": ("", "time zone of schedules made in the chat; empty = it asks, or UTC"),
     "KITT_TRANSCRIBER": (
         "",
@@ -89,6 +97,10 @@ class Settings:
     lease_s: float = 30.0
     keep_days: int = 90
     keep_jobs: int = 1000
+    budget_job_micro: int = 1_000_000
+    budget_user_day_micro: int = 5_000_000
+    budget_day_micro: int = 10_000_000
+    price_unknown_micro: tuple[int, int] = (2_000_000, 10_000_000)
     zone: str = ""
     model: str = VARIABLES["KITT_MODEL"][0]
     worker_model: str = VARIABLES["KITT_WORKER_MODEL"][0]
@@ -177,6 +189,10 @@ class Settings:
             lease_s=_seconds("KITT_LEASE_S", get("KITT_LEASE_S"), low=1, high=3600),
             keep_days=_number("KITT_KEEP_DAYS", get("KITT_KEEP_DAYS"), low=1, high=36_500),
             keep_jobs=_number("KITT_KEEP_JOBS", get("KITT_KEEP_JOBS"), low=1, high=1_000_000),
+            budget_job_micro=_micro("KITT_BUDGET_JOB", get("KITT_BUDGET_JOB")),
+            budget_user_day_micro=_micro("KITT_BUDGET_USER_DAY", get("KITT_BUDGET_USER_DAY")),
+            budget_day_micro=_micro("KITT_BUDGET_DAY", get("KITT_BUDGET_DAY")),
+            price_unknown_micro=_price("KITT_PRICE_UNKNOWN", get("KITT_PRICE_UNKNOWN")),
             zone=_zone(get("KITT_ZONE")),
             model=get("KITT_MODEL"),
             worker_model=get("KITT_WORKER_MODEL"),
@@ -299,6 +315,24 @@ def _zone(text: str) -> str:
         raise ConfigError(
             f"KITT_ZONE must be a time zone such as Europe/Amsterdam or UTC; got {text!r}."
         ) from None
+
+
+def _micro(name: str, text: str) -> int:
+    """Dollars as millionths of one."""
+    if not re.fullmatch(r"\d{1,6}(\.\d{1,6})?", text, re.ASCII):
+        raise ConfigError(f"{name} must be US dollars such as 2.50, or 0; got {text!r}.")
+    return int(Decimal(text) * 1_000_000)
+
+
+def _price(name: str, text: str) -> tuple[int, int]:
+    """What a million tokens cost, read and written: "2/10"."""
+    read, slash, written = text.partition("/")
+    if not slash:
+        raise ConfigError(
+            f"{name} must be two prices such as 2/10, for a million tokens read and written; "
+            f"got {text!r}."
+        )
+    return _micro(name, read.strip()), _micro(name, written.strip())
 
 
 def _number(name: str, text: str, *, low: int, high: int) -> int:

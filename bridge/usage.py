@@ -39,8 +39,20 @@ class JobSpent:
     spent: Spent
 
 
-def account(tx: Tx, *, conversation: str, model: str, usage: Usage, now: datetime) -> None:
-    """Write down one request with the price of today, in the transaction that keeps its reply."""
+def account(
+    tx: Tx,
+    *,
+    conversation: str,
+    model: str,
+    usage: Usage,
+    now: datetime,
+    user_id: str = "",
+    counted_micro: int | None = None,
+) -> None:
+    """Write down one request with the price of today, in the transaction that keeps its reply.
+
+    `counted_micro` is what it takes from budgets (budgets.py); None is its price.
+    """
     chat_id, job_id = whose(conversation)
     tx.run(
         "insert_usage",
@@ -53,6 +65,8 @@ def account(tx: Tx, *, conversation: str, model: str, usage: Usage, now: datetim
         cache_write=usage.cache_write,
         latency_ms=usage.latency_ms,
         cost_micro=cost_of(model, usage, now),
+        counted_micro=counted_micro,
+        user_id=user_id,
         chat_id=chat_id,
         job_id=job_id,
     )

@@ -23,6 +23,7 @@ from bridge.agent.loop import Outcome
 from bridge.attempt import Work, attempt_at
 from bridge.clock import moment, stamp
 from bridge.errors import (
+    BudgetUsedUp,
     JobWaits,
     LeaseLost,
     ModelRefused,
@@ -40,6 +41,7 @@ IDLE_LOOK_S: Final = 2.0  # for rows made by hand; everything else announces its
 BUSY_LOOK_S: Final = 0.5  # a status set to cancelled by hand stops the job within a second
 DRAIN_S: Final = 20.0  # supervisord waits 30 s before it kills
 PROVIDER_WAIT_MAX_S: Final = 60.0
+RESERVED_WAIT_S: Final = 20.0  # what others reserved of a budget, they soon give back in part
 
 
 @dataclass(slots=True)
@@ -269,6 +271,8 @@ class Worker:
                 await self._queue.give_back(job)
         except ModelUnavailable as error:
             await self._wait_for_provider(job, error)
+        except BudgetUsedUp as error:
+            await self._wait_for_budget(job, error)
         except ModelRefused as error:
             log.error("Job %d: %s", job.id, error)
             await self._end(job, f"model_refused: {error}", again=False)
@@ -293,7 +297,15 @@ class Worker:
         self._provider_waits[job.id] = min(waits + 1, 6)
         wait_s = error.retry_after_s or min(PROVIDER_WAIT_MAX_S, 2.0 * 2**waits)
         log.warning("Job %d waits %.0f s for the model provider: %s", job.id, wait_s, error)
-        await self._queue.give_back(job, wait_s=wait_s)
+        await self._queue.give_back(job, wait_s=wait_s, held_by="model")
+
+    async def _wait_for_budget(self, job: Job, error: BudgetUsedUp) -> None:
+        """It goes on when the next day begins, or when what others reserved is given back."""
+        wait_s = RESERVED_WAIT_S
+        if error.until is not None:
+            wait_s = max(1.0, (error.until - self._clock.now()).total_seconds())
+        log.warning("Job %d waits %.0f s for money: %s", job.id, wait_s, error)
+        await self._queue.give_back(job, wait_s=wait_s, held_by="budget")
 
     async def _attempt(self, running: Running) -> None:
         """Work on a job; its end claims the next one in the same commit."""
@@ -303,7 +315,8 @@ class Worker:
             if outcome.kind == "refused":
                 self._queue.fail_in(tx, job, f"refused: {outcome.text}", again=False)
             else:
-                self._queue.finish_in(tx, job, outcome.text)
+                cut_by = "budget" if outcome.cut else ""
+                self._queue.finish_in(tx, job, outcome.text, cut_by=cut_by)
             if not self._draining:
                 running.following = self._queue.claim_in(tx, self._who)
 

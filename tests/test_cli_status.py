@@ -148,3 +148,11 @@ def test_the_table_of_processes_fits_into_80_columns_however_long_they_run() -> 
     assert max(map(len, lines)) <= 80
     assert "400d 0h" in lines[1]
     assert lines[3] == f"  {end}"
+
+
+def test_what_may_be_spent_is_said(terminal: Terminal) -> None:
+    terminal.kitt("queue", "add", "Sing")
+
+    assert "Budget: $ 0.00 of $ 10.00 used today; a person $ 5.00, a job $ 1.00." in status(
+        terminal
+    )

@@ -43,6 +43,7 @@ EVERYTHING = [
     "file",
     "deliveries",
     "updates",
+    "budget",
     "owner",
     "processes",
     "web",

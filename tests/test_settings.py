@@ -77,6 +77,10 @@ def test_every_value_is_read_from_the_environment(tmp_path: Path) -> None:
         "KITT_WORKER_MEMORY_MB": "300",
         "KITT_KEEP_DAYS": "30",
         "KITT_KEEP_JOBS": "200",
+        "KITT_BUDGET_JOB": "0.25",
+        "KITT_BUDGET_USER_DAY": "0",
+        "KITT_BUDGET_DAY": "3",
+        "KITT_PRICE_UNKNOWN": "0/0",
         "KITT_ZONE": "Europe/Amsterdam",
         "KITT_LEASE_S": "2.5",
         "KITT_TRANSCRIBER": "hear -m 'a b' {file}",
@@ -153,6 +157,10 @@ def test_names_of_other_programs_are_left_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),
     [
+        ("KITT_BUDGET_DAY", "-1", "must be US dollars such as 2.50, or 0; got '-1'"),
+        ("KITT_BUDGET_JOB", "one", "must be US dollars"),
+        ("KITT_PRICE_UNKNOWN", "3", "two prices such as 2/10"),
+        ("KITT_PRICE_UNKNOWN", "3/x", "must be US dollars"),
         ("KITT_ZONE", "Mars", "a time zone such as Europe/Amsterdam or UTC; got 'Mars'"),
         ("KITT_ZONE", "../etc", "a time zone such as"),
         ("KITT_WORKERS", "two", "whole number from 0 to 64; got 'two'"),

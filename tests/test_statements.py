@@ -29,6 +29,7 @@ ASKED_ALL_THE_TIME = (
     *("job_of_message", "note_job_message", "last_event_at", "last_steps", "open_parents_of"),
     *("live_counts", "ended_counts", "live_page", "ended_page", "fold_card", "raise_job"),
     *("spent_in_chat", "spent_on_jobs", "spent_by_model", "dearest_jobs"),
+    *("counted_in_conversation", "counted_since", "counted_for_user_since"),
     *("schedules_due", "next_schedule_at", "drop_job", "next_chat", "surplus_end", "breaker"),
 )
 

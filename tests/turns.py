@@ -2,18 +2,22 @@
 
 import itertools
 import json
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from fakes import FakeClock, shell
 
-from bridge.agent.loop import CUT, NO_TEXT, WRAP_UP, Limits, Turn
+from bridge.agent.loop import Limits, Turn
 from bridge.agent.model import AnthropicModel
+from bridge.agent.replies import CUT, NO_TEXT, SPENT, WRAP_UP
 from bridge.agent.tool import Tool
+from bridge.budgets import Budgets, Purse
 from bridge.conversation import Message
 from bridge.emulator.claude import ClaudeEmulator
 from bridge.emulator.script import Reply, Request, ToolUse
+from bridge.settings import Settings
 from bridge.store import Store
 
+FREE: Final = Settings(budget_user_day_micro=0, budget_day_micro=0)
 _numbers = itertools.count(1)
 
 
@@ -31,9 +35,11 @@ class Desk:
 
     def turn(self, **changes: Any) -> Turn:
         """A turn as another process would make it: it shares only the database."""
+        clock = FakeClock()
         usual: dict[str, Any] = {
             "store": self.store,
-            "clock": FakeClock(),
+            "clock": clock,
+            "purse": self.purse(clock),
             "model": self.model,
             "model_name": "claude-haiku-5-5",
             "conversation": "chat:7:0",
@@ -42,6 +48,19 @@ class Desk:
             "limits": Limits(),
         }
         return Turn(**{**usual, **changes})
+
+    def purse(
+        self, clock: FakeClock, *, conversation: str = "chat:7:0", job_micro: int = 0
+    ) -> Purse:
+        """Money without a limit, unless for one job."""
+        return Purse(
+            Budgets.of(FREE),
+            store=self.store,
+            clock=clock,
+            conversation=conversation,
+            user_id="7",
+            job_micro=job_micro,
+        )
 
     def says(self, to: str, *replies: Reply | str) -> None:
         """What the model answers to this, one reply after the other; the last one from then on."""
@@ -76,7 +95,7 @@ class Desk:
 def _opening_of(request: Request) -> str:
     """What the person said last; the loop's own notes are not theirs."""
     texts = [request.first_user_text, *request.later_user_texts]
-    said = [text for text in texts if text not in (CUT, NO_TEXT, WRAP_UP)]
+    said = [text for text in texts if text not in (CUT, NO_TEXT, SPENT, WRAP_UP)]
     return said[-1].replace(WRAP_UP, "")
 
 

@@ -15,10 +15,23 @@ from pathlib import Path
 from sqlite3 import Row
 from typing import Any, Final
 
-from bridge import failpoints, shown, usage
-from bridge.agent.model import Block, Listener, Model, Request, sees
-from bridge.agent.replies import EMPTY, text_of, to_message, tool_uses, user_message
+from bridge import failpoints, shown
+from bridge.agent.estimate import prompt_tokens
+from bridge.agent.model import Block, Listener, Model, Reply, Request, sees
+from bridge.agent.replies import (
+    CUT,
+    EMPTY,
+    NO_TEXT,
+    SPENT,
+    WRAP_UP,
+    answer_of,
+    text_of,
+    to_message,
+    tool_uses,
+    user_message,
+)
 from bridge.agent.tool import Tool, ToolFailed, result_block
+from bridge.budgets import Purse
 from bridge.clock import Clock, stamp
 from bridge.conversation import Message, append, load
 from bridge.errors import ModelRefused, TurnLimitReached
@@ -27,9 +40,6 @@ from bridge.prices import Usage
 from bridge.store import Store, Tx
 
 log = logging.getLogger(__name__)
-CUT: Final = "Your reply was cut off at the length limit. Continue exactly where you stopped."
-NO_TEXT: Final = "Give the answer to the user now."
-WRAP_UP: Final = "You have used most of your steps. Wrap up and give the result now."
 UNKNOWN_EFFECT: Final = (
     "Interrupted by a restart; its effect is unknown. Check before doing it again."
 )
@@ -41,6 +51,7 @@ class Outcome:
 
     kind: str
     text: str = ""
+    cut: bool = False  # its budget ended it: the answer is a partial one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +68,7 @@ class Turn:
     `guard` runs first in every transaction (a worker checks its lease there); `on_end` runs in the
     transaction that ends the turn, so that the answer and what is owed for it commit together.
     `durable` says whether a reply's commit waits for the disk; what a replay makes again need not.
+    `purse` is what the turn may cost, and where that is kept.
     `schemas` are the tools as the model has seen them so far, where that must not change.
     `files_dir` is where the files lie that stored messages refer to.
     `heard` is shown the history before each model call and gives what was said in the meantime,
@@ -74,6 +86,7 @@ class Turn:
         system: str,
         tools: Sequence[Tool],
         limits: Limits,
+        purse: Purse,
         schemas: list[dict[str, Any]] | None = None,
         server_tools: tuple[str, ...] = (),
         guard: Callable[[Tx], None] = lambda _tx: None,
@@ -93,6 +106,7 @@ class Turn:
         self._schemas = [tool.to_api() for tool in tools] if schemas is None else schemas
         self._server_tools = server_tools
         self._limits = limits
+        self._purse = purse
         self._guard = guard
         self._on_end = on_end
         self._durable = durable
@@ -105,11 +119,15 @@ class Turn:
         self._unaccounted: list[Usage] = []
         self._calls = 0
         self._told_to_wrap_up = False
+        self._last = False  # nothing is left for another call
         self._asked_for_text = False
 
     async def run(self, openings: Sequence[Message]) -> Outcome:
-        """Run to the end. Raises: ModelUnavailable, ModelRefused, TurnLimitReached, LeaseLost."""
-        self._history = await self._store.read(lambda tx: load(tx, self._conversation))
+        """Run to the end.
+
+        Raises: ModelUnavailable, ModelRefused, TurnLimitReached, BudgetUsedUp, LeaseLost.
+        """
+        self._history = await self._store.read(self._load)
         known = {message.source for message in self._history}
         if self._history and self._history[-1].stop_reason == "tool_use":
             await self._run_tools(self._history[-1])  # nothing may stand before their results
@@ -124,7 +142,7 @@ class Turn:
             elif last.role == "assistant" and last.stop_reason == "max_tokens":
                 self._say(user_message(CUT))
             elif last.role == "assistant" and last.stop_reason == "end_turn":
-                return await self._again(Outcome(kind="answer", text=self._answer()))
+                return await self._again(Outcome(kind="answer", text=answer_of(self._history)))
             elif last.role == "assistant" and last.stop_reason == "refusal":
                 return await self._again(Outcome(kind="refused", text=text_of(last)))
             else:
@@ -132,6 +150,10 @@ class Turn:
                 outcome = await self._ask()
                 if outcome is not None:
                     return outcome
+
+    def _load(self, tx: Tx) -> list[Message]:
+        self._purse.look(tx)
+        return load(tx, self._conversation)
 
     @property
     def told(self) -> list[str]:
@@ -157,7 +179,7 @@ class Turn:
             raise TurnLimitReached(
                 f"The turn used all of its {self._limits.calls_max} model calls."
             )
-        late = self._calls >= max(2, self._limits.calls_max * 4 // 5)
+        late = self._calls >= max(2, self._limits.calls_max * 4 // 5) or self._purse.late
         paused = self._history[-1].role == "assistant"  # goes back as it was, nothing after it
         if late and not paused and not self._told_to_wrap_up:
             self._told_to_wrap_up = True
@@ -165,7 +187,7 @@ class Turn:
         message = await self._reply()
         failpoints.hit("after_llm")
         silent = message.stop_reason == "end_turn" and text_of(message).strip() in ("", EMPTY)
-        if silent and not self._asked_for_text:
+        if silent and not self._asked_for_text and not self._last:
             self._asked_for_text = True
             self._say(message)
             self._say(user_message(NO_TEXT))
@@ -180,18 +202,35 @@ class Turn:
         """
         before: list[Block] = []
         try:
-            reply = await self._model.stream(await self._request(), self._listener)
+            reply = await self._call()
         except ModelRefused as error:
             if not error.for_content or not shown.shows_files(self._history):
                 raise
             log.warning("%s Once more without what is in the files", error)
             before = [shown.REFUSED]
-            reply = await self._model.stream(await self._request(named=True), self._listener)
+            reply = await self._call(named=True)
         self._unaccounted.append(reply.usage)
         message = to_message(reply)
         return replace(message, content=[*before, *message.content]) if before else message
 
-    async def _request(self, *, named: bool = False) -> Request:
+    async def _call(self, *, named: bool = False) -> Reply:
+        """One request within the budgets; the last one of a job brings what there is."""
+        request = await self._request(named=named)
+        tokens = prompt_tokens(request)
+        room = self._purse.room(request.model, tokens, request.max_tokens)
+        if room.last and not self._last:
+            self._last = True
+            if self._history[-1].role == "user":
+                self._say(user_message(SPENT))
+            request = await self._request(named=named)
+        request = replace(request, max_tokens=room.max_tokens)
+        searches = bool(request.server_tools)
+        async with self._purse.reserved(request.model, tokens, room.max_tokens, searches=searches):
+            reply = await self._model.stream(request, self._listener)
+        ends = self._last and reply.stop_reason != "refusal"
+        return replace(reply, stop_reason="end_turn") if ends else reply
+
+    async def _request(self, *, named: bool) -> Request:
         return Request(
             model=self._model_name,
             system=self._system,
@@ -199,7 +238,7 @@ class Turn:
             tools=self._schemas,
             max_tokens=self._limits.max_tokens,
             server_tools=self._server_tools,
-            tools_allowed=self._calls <= self._limits.calls_max,
+            tools_allowed=self._calls <= self._limits.calls_max and not self._last,
         )
 
     async def _messages(self, *, named: bool) -> list[dict[str, Any]]:
@@ -219,7 +258,7 @@ class Turn:
         def step(tx: Tx) -> tuple[Message | None, Outcome | None]:
             self._guard(tx)
             self._save(tx, [*self._unsaved, message])
-            self._account(tx)
+            self._purse.account(tx, self._model_name, self._unaccounted)
             results, failed = self._commit_tools(tx, uses) if in_step else (None, False)
             if results is not None:
                 self._save(tx, [results])
@@ -227,7 +266,9 @@ class Turn:
             if terminal and not failed:
                 outcome = Outcome(kind="handed_over")
             elif message.stop_reason == "end_turn":
-                outcome = Outcome(kind="answer", text=self._answer(message))
+                outcome = Outcome(
+                    kind="answer", text=answer_of([*self._history, message]), cut=self._last
+                )
             elif message.stop_reason == "refusal":
                 outcome = Outcome(kind="refused", text=text_of(message))
             if outcome is not None:
@@ -353,20 +394,3 @@ class Turn:
     def _save(self, tx: Tx, messages: list[Message]) -> None:
         for message in messages:
             append(tx, self._conversation, message, now=stamp(self._clock.now()))
-
-    def _account(self, tx: Tx) -> None:
-        spent = {"conversation": self._conversation, "model": self._model_name}
-        for used in self._unaccounted:
-            usage.account(tx, **spent, usage=used, now=self._clock.now())
-
-    def _answer(self, last: Message | None = None) -> str:
-        """The text of the last reply, with the parts before it that were cut at the limit."""
-        messages = [*self._history, last] if last is not None else self._history
-        parts: list[str] = []
-        for message in reversed(messages):
-            if message.role == "assistant" and (not parts or message.stop_reason == "max_tokens"):
-                text = text_of(message)
-                parts.append("" if text == EMPTY and parts else text)
-            elif message.role == "assistant" or text_of(message) not in (CUT, WRAP_UP):
-                break
-        return "".join(reversed(parts))

@@ -1,11 +1,20 @@
-"""A reply of the model as it is stored, and what can be read in a stored message."""
+"""A reply of the model as it is stored, what can be read in stored messages, and our own notes."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from bridge.agent.model import Block, Reply
 from bridge.conversation import Message
 
 EMPTY: Final = "…"  # stands for a reply without content, which the API would not take back
+CUT: Final = "Your reply was cut off at the length limit. Continue exactly where you stopped."
+NO_TEXT: Final = "Give the answer to the user now."
+WRAP_UP: Final = "You have used most of your steps. Wrap up and give the result now."
+SPENT: Final = (
+    "The budget of this task is used up, so this is your last reply and you have no tools. Give "
+    "what you have as a partial result, and say in a sentence what is missing."
+)
+OWN_NOTES: Final = (CUT, WRAP_UP, SPENT)
 
 
 def to_message(reply: Reply) -> Message:
@@ -48,3 +57,15 @@ def text_of(message: Message) -> str:
 def user_message(text: str) -> Message:
     """A text of our own for the model."""
     return Message(role="user", content=[{"type": "text", "text": text}])
+
+
+def answer_of(messages: Sequence[Message]) -> str:
+    """The text of the last reply, with the parts before it that were cut at the limit."""
+    parts: list[str] = []
+    for message in reversed(messages):
+        if message.role == "assistant" and (not parts or message.stop_reason == "max_tokens"):
+            text = text_of(message)
+            parts.append("" if text == EMPTY and parts else text)
+        elif message.role == "assistant" or text_of(message) not in OWN_NOTES:
+            break
+    return "".join(reversed(parts))

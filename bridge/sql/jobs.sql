@@ -29,7 +29,7 @@ SELECT id, chat_id, prompt, status, substr(result, 1, :chars) AS result, created
        acknowledgement, request_message_id, priority, run_at, attempt, failures,
        max_attempts, progress, step, error, unique_key, source, if_parent_fails, parent_id,
        timeout_s, expires_at, max_age_s, rescues, question, answer, schedule_id, continues,
-       options, approve_by
+       options, approve_by, held_by
   FROM jobs WHERE id = :id
 
 -- name: result_bytes

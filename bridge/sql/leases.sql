@@ -89,7 +89,7 @@ SELECT NOT EXISTS (
 -- Ours, in the transaction that chose it; `attempt` fences all later writes.
 UPDATE jobs
    SET status = 'running', worker_id = :worker_id, lease_until = :lease_until, boot_id = :boot_id,
-       attempt = attempt + 1, started_at = coalesce(started_at, :now)
+       attempt = attempt + 1, started_at = coalesce(started_at, :now), held_by = ''
  WHERE id = :id AND status = 'pending'
 RETURNING *
 
@@ -121,7 +121,7 @@ UPDATE jobs SET progress = coalesce(:percent, progress), step = :step
 -- name: finish_job
 -- The one place where a job becomes done. Fenced.
 UPDATE jobs SET status = 'done', result = :result, progress = 100, error = NULL,
-                completed_at = :now, lease_until = NULL
+                completed_at = :now, lease_until = NULL, held_by = :cut_by
  WHERE id = :id AND worker_id = :worker_id AND attempt = :attempt AND status = 'running'
 
 -- name: fail_job
@@ -134,7 +134,7 @@ RETURNING *
 -- name: give_back_job
 -- A draining worker returns the job: pending again, and no failure counted. One that waits until
 -- run_at takes a new turn then: what always has to wait must not be first in the line for ever. Fenced.
-UPDATE jobs SET status = :status, run_at = :run_at, step = coalesce(:step, step),
+UPDATE jobs SET status = :status, run_at = :run_at, step = coalesce(:step, step), held_by = :held_by,
                 turn = CASE WHEN :run_at IS NULL THEN turn END,
                 worker_id = NULL, lease_until = NULL
  WHERE id = :id AND worker_id = :worker_id AND attempt = :attempt AND status = 'running'

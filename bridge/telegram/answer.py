@@ -20,12 +20,13 @@ from bridge.agent.tool import Tool
 from bridge.clock import stamp
 from bridge.conversation import Message
 from bridge.deliveries import owe
-from bridge.errors import ModelRefused, ModelUnavailable, TurnLeft, TurnLimitReached
+from bridge.errors import ModelUnavailable, TurnLeft
 from bridge.models import Job, short
 from bridge.preferences import Rich
 from bridge.shown import Room
 from bridge.store import Tx
 from bridge.telegram import compose, file_questions, job_replies
+from bridge.telegram.apologies import NO_ANSWER, apology
 from bridge.telegram.bells import answer_parts, waited
 from bridge.telegram.compose import Part
 from bridge.telegram.equipment import Agent
@@ -112,11 +113,10 @@ class Answer:
             log.warning("The model is away; the request becomes a job: %s", error)
             await self._stream.finish()
             await self._write(self._hand_over)
-        except ModelRefused as error:
+        except NO_ANSWER as error:
             log.error("%s", error)
-            await self._apologize("provider_refuses", why=str(error))
-        except TurnLimitReached:
-            await self._apologize("limit_reached")
+            zone = self._agent.chosen.zone(self._last)
+            await self._apologize(apology(error, self._last.language, zone))
         except TurnLeft:
             if not self._agent.admits(self._last):  # no more: nothing is owed to them
                 await self._write(self._done)
@@ -162,7 +162,7 @@ class Answer:
 
     async def fail(self) -> None:
         """Something unexpected; the person gets a sentence, the log has the rest."""
-        await self._apologize("something_wrong")
+        await self._apologize(say(self._last.language, "something_wrong"))
 
     async def _run_turn(self) -> None:
         openings = await self._openings()
@@ -184,6 +184,7 @@ class Answer:
             system=self._agent.prompt,
             tools=[noted(tool, self._tools_used.add) for tool in self._tools()],
             limits=Limits(),
+            purse=self._agent.purse(self._conversation, self._last.user_id),
             guard=self._not_left,
             on_end=self._end,
             durable=self._promises_a_job,
@@ -295,16 +296,13 @@ class Answer:
         queue, now = self._agent.queue, self._now()
         return hand_over(tx, queue, self._batch, acknowledgement=acknowledgement, now=now).id
 
-    async def _apologize(self, key: str, **values: object) -> None:
+    async def _apologize(self, sentence: str) -> None:
         await self._stream.finish()
 
         def end(tx: Tx) -> None:
-            if not self._done(tx):
-                return
-            sentence = say(self._last.language, key, **values)
-            if self._stream.readable:
-                sentence = f"{self._stream.written.strip()}\n\n{sentence}"
-            self._owe(tx, self._parts(sentence))
+            if self._done(tx):
+                written = f"{self._stream.written.strip()}\n\n" if self._stream.readable else ""
+                self._owe(tx, self._parts(f"{written}{sentence}"))
 
         await self._write(end)
 

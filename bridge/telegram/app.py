@@ -11,6 +11,7 @@ from typing import Any, Final, cast
 
 from bridge import groups
 from bridge.agent.model import Model
+from bridge.budgets import Budgets
 from bridge.clock import Clock
 from bridge.logs import redactor
 from bridge.people import role
@@ -157,6 +158,7 @@ class Bridge:
             **about,
             model=model,
             model_name=settings.model,
+            budgets=Budgets.of(settings),
             prompt=main_prompt(settings.profile),
             schedules=schedules,
             chosen=self._chosen,
@@ -180,6 +182,7 @@ class Bridge:
                 clock=self._clock,
                 chosen=self._chosen,
                 model_name=settings.model,
+                budgets=Budgets.of(settings),
                 welcome=self._welcome,
                 job=pages.shown,
             ),

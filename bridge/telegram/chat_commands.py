@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from bridge import conversation
+from bridge.budgets import Budgets
 from bridge.clock import Clock
 from bridge.models import JobStatus
 from bridge.store import Tx
 from bridge.telegram import compose
 from bridge.telegram.chosen import Chosen
 from bridge.telegram.compose import Part
-from bridge.telegram.cost_words import cost_report
+from bridge.telegram.cost_words import budget_report, cost_report
 from bridge.telegram.gate import Incoming, Press
 from bridge.telegram.job_list import counts_of
 from bridge.telegram.texts import say
@@ -27,6 +28,7 @@ class ChatCommands:
 
     clock: Clock
     model_name: str
+    budgets: Budgets
     welcome: Welcome
     job: Callable[[Tx, Incoming, int], list[Part]]  # shows one, for a link to it
     chosen: Chosen
@@ -73,5 +75,7 @@ class ChatCommands:
 
     def _cost(self, tx: Tx, message: Incoming, _argument: str) -> list[Part]:
         zone = self.chosen.zone(message)
-        now = self.clock.now()
-        return [compose.plain_part(cost_report(tx, message.chat_id, message.language, now, zone))]
+        now, language = self.clock.now(), message.language
+        budget = budget_report(tx, self.budgets, message.user_id, language, now)
+        report = cost_report(tx, message.chat_id, language, now, zone)
+        return [compose.plain_part(f"{report}\n\n{budget}".rstrip())]

@@ -120,8 +120,9 @@ def result_parts(
     job: Job, files: list[dict[str, str]], *, language: str, rich: Rich = "off"
 ) -> list[Part]:
     """A finished job: its answer as a reply to the request, then its files."""
+    cut = f"{say(language, 'result_cut_by_budget')}\n\n" if job.held_by == "budget" else ""
     parts = text_parts(
-        job.result or "",
+        cut + (job.result or ""),
         language=language,
         file_name=f"kitt-{job.id}.md",
         reply_to=job.request_message_id,

@@ -3,7 +3,8 @@
 from datetime import datetime
 from typing import Final
 
-from bridge import usage
+from bridge import people, usage
+from bridge.budgets import Budgets
 from bridge.clock import stamp
 from bridge.models import short
 from bridge.store import Tx
@@ -14,6 +15,27 @@ from bridge.usage import JobSpent, Spent
 CENT_MICRO: Final = 10_000  # millionths of a dollar
 JOBS_SHOWN: Final = 3
 PAD: Final = "\N{FIGURE SPACE}"  # as wide as a digit, also where letters differ in width
+
+
+def budget_report(tx: Tx, budgets: Budgets, user_id: str, language: str, now: datetime) -> str:
+    """How much of the day's budgets is used: each person's own; everyone's, for an owner."""
+    everyone, user = budgets.today(tx, user_id, now)
+    sees_all = user_id.isdecimal() and int(user_id) in people.owners(tx, budgets.owners)
+    lines = [
+        f"{bar(100 * spent / limit, 10)}  {money(limit, language)}  {say(language, key)}"
+        for key, limit, spent in (
+            ("cost_budget_user", budgets.user_micro, user),
+            ("cost_budget_day", budgets.day_micro if sees_all else 0, everyone),
+        )
+        if limit
+    ]
+    return "\n".join(lines)
+
+
+def bar(progress: float, width: int) -> str:
+    """`▰▰▰▰▱▱▱▱▱▱ 41 %`."""
+    full = round(min(100.0, max(0.0, progress)) * width / 100)
+    return f"{'▰' * full}{'▱' * (width - full)} {progress:.0f} %"
 
 
 def cost_report(tx: Tx, chat_id: str, language: str, now: datetime, zone: str) -> str:

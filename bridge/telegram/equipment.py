@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bridge.agent.model import Model
+from bridge.budgets import Budgets, Purse
 from bridge.clock import Clock
 from bridge.queue import Queue
 from bridge.telegram.buttons import Signer
@@ -21,6 +22,7 @@ class Agent:
     model: Model
     clock: Clock
     model_name: str
+    budgets: Budgets
     prompt: str
     files_dir: Path
     signer: Signer
@@ -28,3 +30,13 @@ class Agent:
     chosen: Chosen
     is_owner: Callable[[Incoming], bool]
     admits: Callable[[Incoming], bool]  # still: who asks may be shut out while it is answered
+
+    def purse(self, conversation: str, user_id: str) -> Purse:
+        """The money for one answer."""
+        return Purse(
+            self.budgets,
+            store=self.queue.store,
+            clock=self.clock,
+            conversation=conversation,
+            user_id=user_id,
+        )

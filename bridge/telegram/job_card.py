@@ -11,7 +11,7 @@ from bridge.models import Job, JobStatus, short
 from bridge.telegram import job_buttons
 from bridge.telegram.buttons import Signer
 from bridge.telegram.compose import Part
-from bridge.telegram.cost_words import CENT_MICRO, money
+from bridge.telegram.cost_words import CENT_MICRO, bar, money
 from bridge.telegram.job_view import JobView
 from bridge.telegram.marked import FOLDED_QUOTE, Marked
 from bridge.telegram.texts import say
@@ -22,6 +22,7 @@ SILENT_S: Final = 90.0  # nothing heard for so long is said
 ETA_PERCENT_MIN: Final = 15.0  # before that, and in the first seconds, it would be a guess
 ETA_ELAPSED_MIN_S: Final = 20.0
 ROUNDED: Final = ((120, 10), (900, 30))  # what is left below so many seconds: rounded to so many
+HELD_BY: Final = ("model", "budget")
 NUMBERED: Final = re.compile(r"(\d{1,3})/(\d{1,3})\b[\s:.,–·-]*(.*)", re.DOTALL)
 FOLD: Final = "📋 "  # begins the line above the last steps
 
@@ -81,7 +82,8 @@ def _waits(view: JobView, language: str) -> str:
         key = "card_pending_after" if view.before else "card_pending"
         return say(language, key, before=view.before)
     if job.status is JobStatus.SCHEDULED:
-        return say(language, "card_scheduled", at=local_text(job.run_at or "", view.zone, language))
+        key = f"card_waits_{job.held_by}" if job.held_by in HELD_BY else "card_scheduled"
+        return say(language, key, at=local_text(job.run_at or "", view.zone, language))
     if job.status is JobStatus.BLOCKED and view.waits_for:
         return say(language, "card_blocked_by", jobs=numbers(view.waits_for))
     return say(language, f"card_{job.status}")
@@ -138,12 +140,6 @@ def remaining_s(elapsed_s: float, progress: float | None) -> float | None:
     left_s = elapsed_s * (100 - progress) / progress
     to_s = next((to_s for below_s, to_s in ROUNDED if left_s < below_s), 60)
     return max(to_s, round(left_s / to_s) * to_s)
-
-
-def bar(progress: float, width: int) -> str:
-    """`▰▰▰▰▱▱▱▱▱▱ 41 %`."""
-    full = round(min(100.0, max(0.0, progress)) * width / 100)
-    return f"{'▰' * full}{'▱' * (width - full)} {progress:.0f} %"
 
 
 def without_clock(text: str) -> str:

@@ -7,8 +7,8 @@ from bridge.models import Job, JobStatus, short
 from bridge.telegram import job_buttons
 from bridge.telegram.buttons import Signer
 from bridge.telegram.compose import Part
+from bridge.telegram.cost_words import bar
 from bridge.telegram.job_card import (
-    bar,
     clock_text,
     duration_s,
     numbers,

@@ -15,7 +15,8 @@ from bridge.store import Tx
 from bridge.telegram.api import Buttons
 from bridge.telegram.buttons import Signer
 from bridge.telegram.compose import Part
-from bridge.telegram.job_card import bar, clock_text, numbered
+from bridge.telegram.cost_words import bar
+from bridge.telegram.job_card import clock_text, numbered
 from bridge.telegram.marked import Marked
 from bridge.telegram.texts import say, words
 

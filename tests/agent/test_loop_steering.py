@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import pytest
 from turns import Desk, Killed, counting_tool, opening, use
 
-from bridge.agent.loop import CUT
+from bridge.agent.replies import CUT
 from bridge.conversation import Message
 from bridge.emulator.script import Reply
 

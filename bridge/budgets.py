@@ -1,0 +1,257 @@
+"""What may be spent: by one job, by one person in a day, and by everyone in a day.
+
+Before a request is made, the most it can cost is reserved in the database, where all processes see
+it; the commit that keeps the reply takes the reservation away and counts what it did cost. A
+request may begin while anything is left, so that a budget is passed by one request at most. A
+reservation whose process died is replaced by the next request of its conversation, and ends by
+itself. A model without a known price counts at KITT_PRICE_UNKNOWN: nothing is without a limit by
+accident. Money is millionths of a dollar; 0 means no limit. A day begins at midnight in KITT_ZONE.
+"""
+
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from bridge import people, usage
+from bridge.alerts import tell_owners
+from bridge.clock import Clock, stamp
+from bridge.errors import BudgetUsedUp, ModelRefused, ModelUnavailable
+from bridge.prices import MILLION, WEB_SEARCH, Price, Usage, cost_at, cost_of, price_of
+from bridge.settings import Settings
+from bridge.store import Store, Tx
+from bridge.timing import zone_named
+
+CALL_MAX_S: Final = 1200.0  # no request takes longer: whoever reserved for it is gone
+SEARCHES: Final = 5  # by the provider, in one request: what is reserved for them
+LAST_TOKENS: Final = 4_000  # of the last reply, which has no more tools
+LATE: Final = 0.8  # of a job's budget: from here on it is told to come to an end
+TOLD_AT: Final = (100, 80, 50)  # percent of a day, each said once
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budgets:
+    """What the settings allow."""
+
+    job_micro: int = 0
+    user_micro: int = 0
+    day_micro: int = 0
+    zone: str = ""
+    owners: frozenset[int] = frozenset()
+    unknown: Price
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Budgets":
+        """Those of the settings."""
+        read, written = settings.price_unknown_micro
+        return cls(
+            job_micro=settings.budget_job_micro,
+            user_micro=settings.budget_user_day_micro,
+            day_micro=settings.budget_day_micro,
+            zone=settings.zone,
+            owners=settings.owners,
+            unknown=Price(
+                input=read,
+                output=written,
+                cache_read=read,
+                cache_write=read,
+                cache_write_1h=read,
+            ),
+        )
+
+    def day(self, now: datetime) -> tuple[datetime, datetime]:
+        """When the day began in which `now` lies, and when the next one begins."""
+        here = now.astimezone(zone_named(self.zone or "UTC"))
+        midnight = here.replace(hour=0, minute=0, second=0, microsecond=0)
+        noon = midnight.replace(hour=12) + timedelta(days=1)  # a day may have 23 hours
+        return midnight, noon.replace(hour=0)
+
+    def today(self, tx: Tx, user_id: str, now: datetime) -> tuple[int, int]:
+        """What everyone has used of this day, and what this person has."""
+        since = stamp(self.day(now)[0])
+        everyone = tx.value("counted_since", since=since)
+        one = tx.value("counted_for_user_since", user_id=user_id, since=since) if user_id else 0
+        return everyone, one
+
+    def said(self, tx: Tx, now: datetime) -> str:
+        """`Today $ 1.20 of $ 10.00; a person $ 5.00 a day, a job no limit.`"""
+        everyone, _ = self.today(tx, "", now)
+        day, user, job = (
+            f"$ {micro / MILLION:.2f}" if micro else "no limit"
+            for micro in (self.day_micro, self.user_micro, self.job_micro)
+        )
+        return (
+            f"Budget: $ {everyone / MILLION:.2f} of {day} used today; a person {user}, a job {job}."
+        )
+
+    def counted(self, model: str, used: Usage, now: datetime) -> int:
+        """What a request takes from its budgets."""
+        cost_micro = cost_of(model, used, now)
+        return cost_at(self.unknown, used) if cost_micro is None else cost_micro
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What a job's budget leaves for its next request; `last` when there is none for another."""
+
+    max_tokens: int
+    last: bool = False
+
+
+class Purse:
+    """The money of one turn. An answer in the chat has only the budgets of the day."""
+
+    def __init__(
+        self,
+        budgets: Budgets,
+        *,
+        store: Store,
+        clock: Clock,
+        conversation: str,
+        user_id: str,
+        job_micro: int = 0,
+    ) -> None:
+        self._budgets = budgets
+        self._store = store
+        self._clock = clock
+        self._conversation = conversation
+        self._user_id = user_id
+        self._job_micro = job_micro
+        self._spent_micro = 0
+
+    def look(self, tx: Tx) -> None:
+        """Read what the job has used so far."""
+        if self._job_micro:
+            self._spent_micro = tx.value("counted_in_conversation", conversation=self._conversation)
+
+    @property
+    def late(self) -> bool:
+        """Should the job come to an end?"""
+        return 0 < self._job_micro * LATE <= self._spent_micro
+
+    def room(self, model: str, prompt_tokens: int, max_tokens: int) -> Room:
+        """How much the next reply may say, so that the job stays within its budget."""
+        if not self._job_micro:
+            return Room(max_tokens)
+        price = self._price(model, prompt_tokens)
+        left = self._job_micro - self._spent_micro - _prompt_micro(price, prompt_tokens)
+        affordable = left * MILLION // price.output if price.output else max_tokens
+        if left < 0 or affordable < min(LAST_TOKENS, max_tokens):
+            return Room(min(LAST_TOKENS, max_tokens), last=True)
+        return Room(min(max_tokens, affordable))
+
+    @asynccontextmanager
+    async def reserved(
+        self, model: str, prompt_tokens: int, max_tokens: int, *, searches: bool
+    ) -> AsyncIterator[None]:
+        """Hold the price of one request while it is made; `account` lets it go.
+
+        A request that was cut off counts what it had read by then. Raises: BudgetUsedUp.
+        """
+        price = self._price(model, prompt_tokens)
+        highest = _prompt_micro(price, prompt_tokens) + max_tokens * price.output // MILLION
+        highest += SEARCHES * WEB_SEARCH if searches else 0
+        await self._store.write(lambda tx: self._reserve(tx, highest), durable=False)
+        try:
+            yield
+        except (ModelRefused, ModelUnavailable):
+            self._store.write_soon(self._settle)
+            raise
+        except BaseException:
+            used = Usage(input_tokens=prompt_tokens)
+            self._store.write_soon(lambda tx: self.account(tx, model, [used]))
+            raise
+
+    def account(self, tx: Tx, model: str, used: Iterable[Usage]) -> None:
+        """Write down answered requests, in the transaction that keeps their replies."""
+        now = self._clock.now()
+        counted_micro = 0
+        for each in used:
+            counted = self._budgets.counted(model, each, now)
+            counted_micro += counted
+            usage.account(
+                tx,
+                conversation=self._conversation,
+                model=model,
+                usage=each,
+                now=now,
+                user_id=self._user_id,
+                counted_micro=counted,
+            )
+        self._settle(tx)
+        self.look(tx)
+        self._warn(tx, counted_micro, now)
+
+    def _settle(self, tx: Tx) -> None:
+        tx.run("settle", conversation=self._conversation)
+
+    def _price(self, model: str, prompt_tokens: int) -> Price:
+        return price_of(model, prompt_tokens, self._clock.now()) or self._budgets.unknown
+
+    def _reserve(self, tx: Tx, highest_micro: int) -> None:
+        boot_id, monotonic = self._clock.boot_id, self._clock.monotonic()
+        boot = {"boot_id": boot_id, "monotonic": monotonic}
+        whose = {"conversation": self._conversation, "user_id": self._user_id}
+        now, budgets = self._clock.now(), self._budgets
+        everyone, user = budgets.today(tx, self._user_id, now)
+        held = tx.one("reserved", **whose, **boot)
+        assert held is not None  # a sum always has a row
+        for name, limit, spent, waiting in (
+            ("user", budgets.user_micro if self._user_id else 0, user, held["user"]),
+            ("day", budgets.day_micro, everyone, held["everyone"]),
+        ):
+            if limit and spent + waiting >= limit:
+                tomorrow = budgets.day(now)[1] if spent >= limit else None
+                raise BudgetUsedUp(name, limit, tomorrow)
+        tx.run("drop_left_reservations", **boot)
+        until = monotonic + CALL_MAX_S
+        tx.run("reserve", **whose, highest_micro=highest_micro, until=until, boot_id=boot_id)
+
+    def _warn(self, tx: Tx, counted_micro: int, now: datetime) -> None:
+        """Say once a day that half of it is used, most of it, all of it."""
+        budgets = self._budgets
+        everyone, user = budgets.today(tx, self._user_id, now)
+        day = budgets.day(now)[0].date().isoformat()
+        known = self._user_id.isdecimal() and people.role(
+            tx, budgets.owners, int(self._user_id)
+        ) in ("owner", "allowed")
+        to_user = [self._user_id] if known else []
+        for alert, whom, limit, spent in (
+            ("budget_user", to_user, budgets.user_micro, user),
+            ("budget_day", people.owners(tx, budgets.owners), budgets.day_micro, everyone),
+        ):
+            for percent in passed(limit, spent - counted_micro, spent):
+                dollars, cents = divmod(limit // 10_000, 100)
+                tell_owners(
+                    tx,
+                    whom,
+                    alert,
+                    key=f"{alert}:{day}:{percent}",
+                    now=stamp(now),
+                    percent=percent,
+                    dollars=dollars,
+                    cents=f"{cents:02}",
+                )
+
+
+def passed(limit: int, before: int, after: int) -> Iterator[int]:
+    """The highest mark of a day's budget that was passed just now, if any was."""
+    for percent in TOLD_AT:
+        mark = limit * percent // 100
+        if limit and after >= mark:
+            if before < mark:
+                yield percent
+            return
+
+
+def release_held(tx: Tx, clock: Clock) -> None:
+    """At the start of a worker: a larger budget may have been set meanwhile."""
+    tx.run("drop_left_reservations", boot_id=clock.boot_id, monotonic=clock.monotonic())
+    if tx.run("release_held_by_budget"):
+        tx.wake("bridge")
+
+
+def _prompt_micro(price: Price, tokens: int) -> int:
+    """What a prompt costs of which nothing is in the cache, and all of it is put there."""
+    return -(-tokens * max(price.input, price.cache_write) // MILLION)

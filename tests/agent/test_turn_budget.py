@@ -1,0 +1,72 @@
+"""A job near the end of its money is told so, and ends with what it has."""
+
+from fakes import FakeClock, shell
+from turns import Desk, counting_tool, opening, use
+
+from bridge.agent.loop import Outcome
+from bridge.agent.replies import SPENT, WRAP_UP
+from bridge.emulator.claude_faults import Fault
+from bridge.emulator.script import Reply
+from bridge.store import Tx
+
+MILLION = 1_000_000
+
+
+def counted(desk: Desk, micro: int) -> None:
+    """Write what it has used, as a person could."""
+    shell(
+        desk.store.path,
+        "INSERT INTO usage (at, conversation, model, input_tokens, output_tokens, cache_read,"
+        " cache_write, latency_ms, counted_micro)"
+        " VALUES ('2026-11-22', 'chat:7:0', 'x', 1, 1, 0, 0, 1, :micro)",
+        micro=micro,
+    )
+
+
+async def test_most_of_the_budget_is_used_and_the_model_is_told_once(desk: Desk) -> None:
+    look, _ = counting_tool("look")
+    desk.says("look", Reply([use("look")]), Reply([use("look")]), "There it is.")
+    counted(desk, 800_000)
+
+    purse = desk.purse(FakeClock(), job_micro=MILLION)
+    outcome = await desk.turn(tools=[look], purse=purse).run(opening("look"))
+
+    assert outcome == Outcome(kind="answer", text="There it is.")
+    assert [text for _, text in desk.spoken()].count(WRAP_UP) == 1
+
+
+async def test_the_last_call_has_no_tools_and_its_answer_is_cut(desk: Desk) -> None:
+    look, runs = counting_tool("look")
+    desk.claude.script.when(
+        lambda request: True,
+        lambda request: Reply(
+            "What there is." if SPENT in request.last_user_text else [use("look")]
+        ),
+    )
+    purse = desk.purse(FakeClock(), job_micro=MILLION)
+    ends: list[Outcome] = []
+
+    def end(tx: Tx, outcome: Outcome) -> None:
+        ends.append(outcome)
+
+    counted(desk, 1_000_000)
+    await desk.turn(tools=[look], purse=purse, on_end=end).run(opening("look"))
+
+    assert ends == [Outcome(kind="answer", text="What there is.", cut=True)]
+    assert runs == []
+    (asked,) = desk.claude.requests
+    assert asked.body["tool_choice"] == {"type": "none"}
+    assert asked.body["max_tokens"] == 1_500
+
+
+async def test_a_last_answer_that_is_cut_at_its_length_is_the_result(desk: Desk) -> None:
+    desk.says("sing", "La la la la la la la la.")
+    desk.claude.order(Fault(outcome="max_tokens", times=1))
+    counted(desk, 1_000_000)
+
+    purse = desk.purse(FakeClock(), job_micro=MILLION)
+    outcome = await desk.turn(purse=purse).run(opening("sing"))
+
+    assert outcome.kind == "answer"
+    assert outcome.cut
+    assert len(desk.claude.requests) == 1
