@@ -18,7 +18,7 @@ async def renew_workers(settings: Settings, clock: Clock) -> None:
 
     Raises: NotRunning without a supervisord; KittError when one does not come back.
     """
-    for name, pid in (await _workers(settings)).items():
+    for name, pid in (await _started(settings, clock)).items():
         try:
             await _call(settings, "supervisor.signalProcess", name, "TERM")
         except Refused as fault:
@@ -36,13 +36,24 @@ async def _until_renewed(settings: Settings, clock: Clock, name: str, old_pid: i
     raise KittError(f"{name} was not started again within {RENEWED_S:.0f} s: see `kitt logs`.")
 
 
-async def _workers(settings: Settings) -> dict[str, int]:
-    """The pids of the workers that run."""
+async def _started(settings: Settings, clock: Clock) -> dict[str, int]:
+    """The pids of the workers that run, once none is in its first second.
+
+    supervisord would count the end of such a one as a start that failed.
+    """
+    end = clock.monotonic() + RENEWED_S
+    while await _workers(settings, "STARTING") and clock.monotonic() < end:
+        await clock.sleep(LOOK_S)
+    return await _workers(settings)
+
+
+async def _workers(settings: Settings, state: str = "RUNNING") -> dict[str, int]:
+    """The pids of the workers in a state of supervisord."""
     infos = await _call(settings, "supervisor.getAllProcessInfo")
     return {
         info["name"]: info["pid"]
         for info in infos
-        if info["name"].startswith("kitt-worker-") and info["statename"] == "RUNNING"
+        if info["name"].startswith("kitt-worker-") and info["statename"] == state
     }
 
 

@@ -106,8 +106,11 @@ class Program:
         finally:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)  # with whatever it left behind
-            with suppress(TimeoutError):  # one that fled from the group may hold the pipes
+            with suppress(TimeoutError):
                 await asyncio.wait_for(process.wait(), 1.0)
+            # Pipes that nobody read to their end, or that one who fled from the group still holds:
+            # asyncio closes them in no other way.
+            process._transport.close()  # type: ignore[attr-defined]
         if status:
             why = " ".join(errors.decode("utf-8", "replace").split())[-300:]
             raise NotTranscribed("failed", f"{self._command[0]} ended with {status}: {why}")

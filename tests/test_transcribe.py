@@ -1,6 +1,7 @@
 """What turns speech into text: a program, or a service on the web."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -60,6 +61,13 @@ async def test_a_program_that_does_not_do_it_says_why(sound: Path, line: str, re
         await shell(line, limit_s=0.5 if reason == "too_long" else 10.0).transcribe(sound)
 
     assert error.value.reason == reason
+
+
+async def test_pipes_that_a_child_which_fled_still_holds_are_closed(sound: Path) -> None:
+    with pytest.raises(NotTranscribed):
+        await shell("setsid -f sleep 3", limit_s=0.5).transcribe(sound)
+
+    gc.collect()  # an open one would be told of here, which fails the test
 
 
 async def test_a_program_that_is_not_there_says_so(sound: Path) -> None:
