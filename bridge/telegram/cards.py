@@ -115,14 +115,14 @@ class Cards:
         if text == card.shown:
             return CLOCK_EDIT_S
         running = job.status is JobStatus.RUNNING and "🛠" in card.shown and "⏱" in card.shown
-        if running and job_card.folded(text) == job_card.folded(card.shown):
+        if running and job_card.outline(text) == job_card.outline(card.shown):
             gap_s = (FAST_EDIT_S if card.view.elapsed_s < 60 else SLOW_EDIT_S) * live
             if job.chat_id.startswith("-"):
                 gap_s = max(gap_s, GROUP_EDIT_S)
             if job_card.without_clock(text) == job_card.without_clock(card.shown):
                 gap_s = max(gap_s, CLOCK_EDIT_S)
         else:
-            gap_s = 0.0  # started, stopped waiting, or was tapped: worth showing at once
+            gap_s = 0.0  # started, begun again, stopped waiting, or was tapped: shown at once
         due_s = self._edited_at.get(job.id, 0.0) + gap_s - self._clock.monotonic()
         if due_s > 0:
             return due_s

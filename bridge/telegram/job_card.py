@@ -25,6 +25,7 @@ ROUNDED: Final = ((120, 10), (900, 30))  # what is left below so many seconds: r
 HELD_BY: Final = ("model", "budget")
 NUMBERED: Final = re.compile(r"(\d{1,3})/(\d{1,3})\b[\s:.,–·-]*(.*)", re.DOTALL)
 FOLD: Final = "📋 "  # begins the line above the last steps
+AGAIN: Final = "🔁 "  # begins the line about an earlier attempt
 
 
 def card_part(view: JobView, signer: Signer, *, language: str) -> Part:
@@ -147,9 +148,9 @@ def without_clock(text: str) -> str:
     return "\n".join(line for line in text.split("\n") if not line.startswith(("⏱", "💤")))
 
 
-def folded(text: str) -> bool:
-    """Does this card show no steps?"""
-    return f"\n{FOLD}" not in text
+def outline(text: str) -> tuple[bool, bool]:
+    """What a change of is news at once: does this card show steps, and that it was begun again?"""
+    return f"\n{FOLD}" in text, f"\n{AGAIN}" in text
 
 
 def numbers(ids: tuple[int, ...]) -> str:

@@ -155,6 +155,18 @@ async def test_a_job_that_starts_is_shown_at_once(board: Board) -> None:
     assert board.card().buttons[0][0]["text"] == "⏹ Cancel"
 
 
+async def test_that_a_job_was_begun_again_is_shown_at_once(board: Board) -> None:
+    await board.running()
+    board.clock.advance(90)
+    await board.refresh()
+    await board.queue.rescue("worker-2:2:b")
+    await board.queue.claim("worker-2:2:b")
+
+    await board.refresh()
+
+    assert "🔁 Attempt 2 of 3" in board.card().text
+
+
 async def test_progress_is_shown_after_the_gap_of_its_first_minute(board: Board) -> None:
     job = await board.running()
     await board.queue.progress(job, 10, "One")

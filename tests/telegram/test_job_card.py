@@ -183,7 +183,7 @@ def test_an_unfolded_card_shows_the_last_steps_in_a_quote_that_folds() -> None:
     assert made.text.endswith(f"📋 Last steps\n{quote}")
     assert entity["type"] == "expandable_blockquote"
     assert entity["length"] == len(quote) + 1  # the bird is two units
-    assert not job_card.folded(made.text)
+    assert job_card.outline(made.text) == (True, False)
 
 
 def test_an_unfolded_card_without_steps_says_so() -> None:
