@@ -24,8 +24,9 @@ $(VENV)/.%: requirements/%.txt pyproject.toml
 install: $(VENV)/.run ## what `kitt up` needs, into .venv
 demo: $(VENV)/.demo ## the whole story with no key, no token, no network
 	@$(BIN)/kitt demo $(ARGS)
+TESTERS := $(shell n=$$(nproc); echo $$((n < 4 ? n + 1 : 4)))  # half of the tests wait for something
 test: $(VENV)/.dev $(VENV)/.bench ## all tests
-	@$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist worksteal $(ARGS)
+	@$(BIN)/python -m pytest -q -n $(TESTERS) --dist worksteal $(ARGS)
 CORE := bridge/store.py,bridge/queue.py,bridge/leases.py,bridge/line.py,bridge/record.py,bridge/worker.py,bridge/telegram/inbox.py,bridge/telegram/outbox.py
 coverage: $(VENV)/.dev ## branch coverage of store, queue, inbox, outbox and worker
 	@$(BIN)/python -m coverage run -m pytest -q tests/test_queue*.py tests/test_worker*.py tests/test_store.py \
