@@ -82,14 +82,7 @@ class Program:
     async def transcribe(self, path: Path) -> str:
         """Run it once. Cancelling this kills it and everything it started."""
         try:
-            process = await asyncio.create_subprocess_exec(
-                *self._arguments(path),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-                env=self._environment,
-                start_new_session=True,
-            )
+            process = await self._started(path)
         except OSError as error:
             text = f"{self._command[0]} cannot be started ({error.strerror})."
             raise NotTranscribed("failed", text) from error
@@ -104,17 +97,29 @@ class Program:
             text = f"{self._command[0]} took more than {self._limit_s:.0f} s."
             raise NotTranscribed("too_long", text) from None
         finally:
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)  # with whatever it left behind
-            with suppress(TimeoutError):
-                await asyncio.wait_for(process.wait(), 1.0)
-            # Pipes that nobody read to their end, or that one who fled from the group still holds:
-            # asyncio closes them in no other way.
-            process._transport.close()  # type: ignore[attr-defined]
+            await _ended(process)
         if status:
             why = " ".join(errors.decode("utf-8", "replace").split())[-300:]
             raise NotTranscribed("failed", f"{self._command[0]} ended with {status}: {why}")
         return _tidy(output.decode("utf-8", "replace"))
+
+    async def _started(self, path: Path) -> asyncio.subprocess.Process:
+        """Whole or not at all: asyncio, cancelled halfway, waits for whoever holds the pipes."""
+        starting = asyncio.create_task(
+            asyncio.create_subprocess_exec(
+                *self._arguments(path),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                env=self._environment,
+                start_new_session=True,
+            )
+        )
+        try:
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            await _ended(await starting)
+            raise
 
     async def close(self) -> None:
         """It keeps nothing open."""
@@ -209,6 +214,17 @@ class Service:
         if answer.status_code != 200:
             raise NotTranscribed("failed", f"The transcriber answers {answer.status_code}.")
         return body
+
+
+async def _ended(process: asyncio.subprocess.Process) -> None:
+    """Kill it with whatever it left behind, and close its pipes."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    with suppress(TimeoutError):
+        await asyncio.wait_for(process.wait(), 1.0)
+    # Pipes that nobody read to their end, or that one who fled from the group still holds:
+    # asyncio closes them in no other way.
+    process._transport.close()  # type: ignore[attr-defined]
 
 
 async def _first_bytes(stream: asyncio.StreamReader | None, most: int) -> bytes:

@@ -92,6 +92,19 @@ async def test_whatever_it_started_ends_with_it(sound: Path, tmp_path: Path) -> 
     await until(lambda: not _lives(int(pid.read_text())))
 
 
+@pytest.mark.parametrize("turns", range(8))
+async def test_whoever_breaks_it_off_while_it_starts_does_not_wait(sound: Path, turns: int) -> None:
+    task = asyncio.create_task(shell("sleep 600 & wait", limit_s=60).transcribe(sound))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+
+    task.cancel()
+
+    async with asyncio.timeout(20):
+        await asyncio.gather(task, return_exceptions=True)
+    assert task.cancelled()
+
+
 def _lives(pid: int) -> bool:
     """A zombie that nobody has fetched yet does not."""
     try:

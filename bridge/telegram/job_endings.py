@@ -29,7 +29,7 @@ def parts(
     if kind == "failure":
         return [failure_part(view, signer, language=language)]
     if kind == "question":
-        return question_parts(job, signer, language=language)
+        return question_parts(job, signer, language=language, zone=view.zone)
     made = compose.result_parts(job, files, language=language, rich=rich)
     last = max(number for number, part in enumerate(made) if part["do"] in ("text", "rich"))
     made[last]["buttons"] = job_buttons.result_rows(job, files, signer, language=language)

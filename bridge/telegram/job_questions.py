@@ -18,6 +18,7 @@ from bridge.telegram.buttons import Signer
 from bridge.telegram.compose import Part, plain_part, text_parts
 from bridge.telegram.gate import Incoming, Press
 from bridge.telegram.texts import reason, say
+from bridge.telegram.times import local_text
 
 OPTION_CHARS: Final = 60
 ATTEMPTS: Final = 4_096
@@ -25,11 +26,11 @@ CHOICES: Final = 8
 ALLOW, REFUSE = 1, 0
 
 
-def question_parts(job: Job, signer: Signer, *, language: str) -> list[Part]:
+def question_parts(job: Job, signer: Signer, *, language: str, zone: str = "UTC") -> list[Part]:
     """A job asks its user something: how it can be answered, and the buttons for it."""
     options = options_of(job)
     if job.approve_by is not None:
-        how = say(language, "question_approve", until=f"{job.approve_by[:16]} UTC")
+        how = say(language, "question_approve", until=local_text(job.approve_by, zone, language))
     else:
         how = say(language, "question_tap" if options else "question_how")
     made = text_parts(

@@ -41,6 +41,14 @@ def test_a_question_says_which_job_asks_and_what_to_do(language: str, how: str) 
     assert "buttons" not in part
 
 
+def test_a_permission_can_be_given_until_a_time_of_who_reads_it() -> None:
+    asks = replace(WAITING, approve_by="2026-11-28 23:30:00.000")
+
+    (part,) = question_parts(asks, SIGNER, language="nl", zone="Europe/Amsterdam")
+
+    assert part["text"].endswith("Alleen deze knoppen geven antwoord, tot zo 29 nov 00:30.")
+
+
 def test_a_question_of_any_length_can_be_sent() -> None:
     waiting = replace(WAITING, question="pelican " * 5_000, options='["Left"]')
 

@@ -35,7 +35,7 @@ async def test_it_shows_everything_that_can_be_chosen(
 
     assert english.text.startswith("⚙️ Your settings\n\n🌐 Language: as in Telegram\n")
     assert "🕓 Time zone: UTC, as set for the bot\n🌙 Quiet hours: off\n" in english.text
-    assert "🔔 Questions in them: with sound\n🎨 Rich messages: off\n" in english.text
+    assert "🔔 Questions in quiet hours: with sound\n🎨 Rich messages: off\n" in english.text
     assert "✍️ Answers: as they grow\n💶 Costs: shown\n" in english.text
     assert "🌙 Stille uren: uit\n" in in_dutch.text
     assert len(buttons(english)) == len(preferences.NAMES)
