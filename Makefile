@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONSAFEPATH := 1
 
-.PHONY: help install demo test coverage check format bench lock clean
+.PHONY: help install tools demo test coverage check format bench lock clean
 help: ## show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
@@ -22,6 +22,7 @@ $(VENV)/.%: requirements/%.txt pyproject.toml
 	@touch $@
 
 install: $(VENV)/.run ## what `kitt up` needs, into .venv
+tools: $(VENV)/.tools ## what jobs can use beside that: the web, a browser, documents, data
 demo: $(VENV)/.demo ## the whole story with no key, no token, no network
 	@$(BIN)/kitt demo $(ARGS)
 TESTERS := $(shell n=$$(nproc); echo $$((n < 4 ? n + 1 : 4)))  # half of the tests wait for something
@@ -41,8 +42,9 @@ format: $(VENV)/.dev ## rewrite the code in the house style
 	@$(BIN)/ruff check --fix .
 bench: $(VENV)/.dev $(VENV)/.bench ## the figures of the README, as JSON
 	@$(BIN)/python -m bench $(ARGS)
+TOOLS := web
 lock: ## renew requirements/*.txt from pyproject.toml (needs uv)
-	@for x in run: demo:demo dev:demo,dev bench:bench; do \
+	@for x in run: demo:demo tools:$(TOOLS) dev:demo,dev,$(TOOLS) bench:bench; do \
 		uv pip compile --quiet pyproject.toml requirements/build.in --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-header --no-annotate \
 		$$(echo $${x#*:} | tr , '\n' | sed '/./s/^/--extra /') -o requirements/$${x%%:*}.txt; done
