@@ -7,18 +7,25 @@ mistake must not silently leave a default in place.
 
 import os
 import re
-import shlex
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
-from bridge.errors import ConfigError, ScheduleRefused
-from bridge.models import KIND
-from bridge.timing import zone_named
+from bridge.errors import ConfigError
+from bridge.setting_values import (
+    command,
+    kind_workers,
+    memory_mb,
+    micro,
+    number,
+    price,
+    seconds,
+    url,
+    user_ids,
+    zone,
+)
 
 # name -> (default, what it means); `--help` of bridge and worker, the README and a test use it.
 VARIABLES: Final[dict[str, tuple[str, str]]] = {
@@ -59,7 +66,6 @@ VARIABLES: Final[dict[str, tuple[str, str]]] = {
     "KITT_WORKER_MODEL": ("claude-sonnet-5-5", "model that does the jobs"),
 }
 HARMLESS: Final = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "TZ", "USER")
-MEMORY_MB_MIN: Final = 128  # a worker that has done one job holds about 100
 SEARCHES: Final = ("", "searxng", "brave", "tavily")
 _FOREIGN_HOSTS = ("deepseek.", "moonshot.", "z.ai", "minimax.")
 
@@ -176,40 +182,40 @@ class Settings:
 
         settings = cls(
             profile=Path(get("KITT_PROFILE")).expanduser().absolute(),
-            owners=_user_ids(get("KITT_OWNER")),
-            workers=_number("KITT_WORKERS", get("KITT_WORKERS"), low=0, high=64),
-            worker_concurrency=_number(
+            owners=user_ids(get("KITT_OWNER")),
+            workers=number("KITT_WORKERS", get("KITT_WORKERS"), low=0, high=64),
+            worker_concurrency=number(
                 "KITT_WORKER_CONCURRENCY", get("KITT_WORKER_CONCURRENCY"), low=1, high=64
             ),
-            kind_workers=_kind_workers(get("KITT_KIND_WORKERS")),
-            worker_memory_mb=_memory_mb(get("KITT_WORKER_MEMORY_MB")),
-            chat_concurrency=_number(
+            kind_workers=kind_workers(get("KITT_KIND_WORKERS")),
+            worker_memory_mb=memory_mb(get("KITT_WORKER_MEMORY_MB")),
+            chat_concurrency=number(
                 "KITT_CHAT_CONCURRENCY", get("KITT_CHAT_CONCURRENCY"), low=1, high=4096
             ),
-            lease_s=_seconds("KITT_LEASE_S", get("KITT_LEASE_S"), low=1, high=3600),
-            keep_days=_number("KITT_KEEP_DAYS", get("KITT_KEEP_DAYS"), low=1, high=36_500),
-            keep_jobs=_number("KITT_KEEP_JOBS", get("KITT_KEEP_JOBS"), low=1, high=1_000_000),
-            budget_job_micro=_micro("KITT_BUDGET_JOB", get("KITT_BUDGET_JOB")),
-            budget_user_day_micro=_micro("KITT_BUDGET_USER_DAY", get("KITT_BUDGET_USER_DAY")),
-            budget_day_micro=_micro("KITT_BUDGET_DAY", get("KITT_BUDGET_DAY")),
-            price_unknown_micro=_price("KITT_PRICE_UNKNOWN", get("KITT_PRICE_UNKNOWN")),
-            zone=_zone(get("KITT_ZONE")),
+            lease_s=seconds("KITT_LEASE_S", get("KITT_LEASE_S"), low=1, high=3600),
+            keep_days=number("KITT_KEEP_DAYS", get("KITT_KEEP_DAYS"), low=1, high=36_500),
+            keep_jobs=number("KITT_KEEP_JOBS", get("KITT_KEEP_JOBS"), low=1, high=1_000_000),
+            budget_job_micro=micro("KITT_BUDGET_JOB", get("KITT_BUDGET_JOB")),
+            budget_user_day_micro=micro("KITT_BUDGET_USER_DAY", get("KITT_BUDGET_USER_DAY")),
+            budget_day_micro=micro("KITT_BUDGET_DAY", get("KITT_BUDGET_DAY")),
+            price_unknown_micro=price("KITT_PRICE_UNKNOWN", get("KITT_PRICE_UNKNOWN")),
+            zone=zone(get("KITT_ZONE")),
             model=get("KITT_MODEL"),
             worker_model=get("KITT_WORKER_MODEL"),
-            transcriber=_command("KITT_TRANSCRIBER", get("KITT_TRANSCRIBER")),
-            transcriber_url=_url("KITT_TRANSCRIBER_URL", get("KITT_TRANSCRIBER_URL").rstrip("/")),
+            transcriber=command("KITT_TRANSCRIBER", get("KITT_TRANSCRIBER")),
+            transcriber_url=url("KITT_TRANSCRIBER_URL", get("KITT_TRANSCRIBER_URL").rstrip("/")),
             transcriber_key=Secret(get("KITT_TRANSCRIBER_KEY")),
             transcriber_model=get("KITT_TRANSCRIBER_MODEL"),
             search=get("KITT_SEARCH"),
-            search_url=_url("KITT_SEARCH_URL", get("KITT_SEARCH_URL").rstrip("/")),
+            search_url=url("KITT_SEARCH_URL", get("KITT_SEARCH_URL").rstrip("/")),
             search_key=Secret(get("KITT_SEARCH_KEY")),
             telegram_token=Secret(get("TELEGRAM_BOT_TOKEN")),
-            telegram_base_url=_url("TELEGRAM_BASE_URL", get("TELEGRAM_BASE_URL"), end="/bot"),
-            telegram_base_file_url=_url(
+            telegram_base_url=url("TELEGRAM_BASE_URL", get("TELEGRAM_BASE_URL"), end="/bot"),
+            telegram_base_file_url=url(
                 "TELEGRAM_BASE_FILE_URL", get("TELEGRAM_BASE_FILE_URL"), end="/file/bot"
             ),
             anthropic_key=Secret(get("ANTHROPIC_API_KEY")),
-            anthropic_base_url=_url("ANTHROPIC_BASE_URL", get("ANTHROPIC_BASE_URL"), end=""),
+            anthropic_base_url=url("ANTHROPIC_BASE_URL", get("ANTHROPIC_BASE_URL"), end=""),
         )
         settings._check_model_names()
         settings._check_search()
@@ -271,13 +277,13 @@ def read_env_file(path: Path) -> dict[str, str]:
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise ConfigError(f"{path} holds secrets and others can read it: run `chmod 600 {path}`.")
     values: dict[str, str] = {}
-    for number, raw in enumerate(text.splitlines(), 1):
+    for at, raw in enumerate(text.splitlines(), 1):
         line = raw.strip().removeprefix("export ").strip()
         if not line or line.startswith("#"):
             continue
         name, equals, value = line.partition("=")
         if not equals or not re.fullmatch(r"[A-Z_][A-Z0-9_]*", name.strip()):
-            raise ConfigError(f"{path}, line {number}: expected NAME=value.")
+            raise ConfigError(f"{path}, line {at}: expected NAME=value.")
         value = value.strip()
         if len(value) >= 2 and value[0] == value[-1] and value[0] in "'\"":
             value = value[1:-1]
@@ -288,113 +294,3 @@ def read_env_file(path: Path) -> dict[str, str]:
 def harmless_environment() -> dict[str, str]:
     """What a foreign program needs of our environment, and no more: it holds no secret."""
     return {name: os.environ[name] for name in HARMLESS if name in os.environ}
-
-
-def _command(name: str, text: str) -> tuple[str, ...]:
-    """A program and its arguments, as they are quoted in a shell; no shell ever reads them."""
-    try:
-        return tuple(shlex.split(text))
-    except ValueError as error:
-        raise ConfigError(f"{name} cannot be read as a command ({error}); got {text!r}.") from None
-
-
-def _user_ids(text: str) -> frozenset[int]:
-    parts = [part.strip() for part in text.split(",") if part.strip()]
-    if not all(part.isascii() and part.isdigit() for part in parts):
-        raise ConfigError(
-            f"KITT_OWNER must be Telegram user ids, numbers separated by commas; got {text!r}."
-        )
-    return frozenset(int(part) for part in parts)
-
-
-def _zone(text: str) -> str:
-    """An IANA name that this machine knows, or "" for none."""
-    try:
-        return zone_named(text).key if text else ""
-    except ScheduleRefused:
-        raise ConfigError(
-            f"KITT_ZONE must be a time zone such as Europe/Amsterdam or UTC; got {text!r}."
-        ) from None
-
-
-def _micro(name: str, text: str) -> int:
-    """Dollars as millionths of one."""
-    if not re.fullmatch(r"\d{1,6}(\.\d{1,6})?", text, re.ASCII):
-        raise ConfigError(f"{name} must be US dollars such as 2.50, or 0; got {text!r}.")
-    return int(Decimal(text) * 1_000_000)
-
-
-def _price(name: str, text: str) -> tuple[int, int]:
-    """What a million tokens cost, read and written: "2/10"."""
-    read, slash, written = text.partition("/")
-    if not slash:
-        raise ConfigError(
-            f"{name} must be two prices such as 2/10, for a million tokens read and written; "
-            f"got {text!r}."
-        )
-    return _micro(name, read.strip()), _micro(name, written.strip())
-
-
-def _number(name: str, text: str, *, low: int, high: int) -> int:
-    try:
-        number = int(text)
-    except ValueError:
-        number = low - 1
-    if not low <= number <= high:
-        raise ConfigError(f"{name} must be a whole number from {low} to {high}; got {text!r}.")
-    return number
-
-
-def _kind_workers(text: str) -> dict[str, int]:
-    """`browser:1,code:2` as numbers by kind."""
-    found: dict[str, int] = {}
-    for part in filter(None, (part.strip() for part in text.split(","))):
-        kind, _, number = part.partition(":")
-        fits = KIND.fullmatch(kind) and re.fullmatch(r"[1-9]\d?", number) and kind not in found
-        if not fits or int(number) > 64:
-            raise ConfigError(
-                "KITT_KIND_WORKERS must be kinds with a number from 1 to 64, such as "
-                f"browser:1,code:2; got {text!r}."
-            )
-        found[kind] = int(number)
-    return found
-
-
-def _memory_mb(text: str) -> int:
-    name = "KITT_WORKER_MEMORY_MB"
-    number = _number(name, text, low=0, high=1_000_000)
-    if 0 < number < MEMORY_MB_MIN:
-        raise ConfigError(
-            f"{name} must be 0 (no limit) or at least {MEMORY_MB_MIN}, which a worker needs to "
-            f"work; got {text!r}."
-        )
-    return number
-
-
-def _seconds(name: str, text: str, *, low: float, high: float) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = low - 1
-    if not low <= number <= high:
-        raise ConfigError(f"{name} must be seconds from {low} to {high}; got {text!r}.")
-    return number
-
-
-def _is_web_address(text: str) -> bool:
-    try:
-        parts = urlsplit(text)
-        port_fits = parts.port is None or parts.port > 0
-    except ValueError:  # a port that is no number, a bracket that is not closed
-        return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and port_fits
-
-
-def _url(name: str, text: str, *, end: str = "") -> str:
-    if text and not _is_web_address(text):
-        raise ConfigError(f"{name} must be an http or https address; got {text!r}.")
-    if not text.endswith(end):
-        raise ConfigError(f"{name} must end in {end}; got {text!r}.")
-    if name == "ANTHROPIC_BASE_URL" and text.rstrip("/").endswith("/v1"):
-        raise ConfigError(f"{name} is given without /v1; got {text!r}.")
-    return text
