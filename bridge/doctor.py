@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from bridge import people
+from bridge.apis import FILE, read_apis
 from bridge.backup import LAST_BACKUP
 from bridge.budgets import Budgets
 from bridge.clock import Clock
@@ -96,6 +97,7 @@ async def _examine(settings: Settings, clock: Clock, checks: list[Check]) -> Non
         ("processes", _processes),
         ("web", _web),
         ("sandbox", _sandbox),
+        ("apis", _apis),
     ):
         with _noting(name, checks):
             checks += look(settings)
@@ -340,6 +342,15 @@ def _web(settings: Settings) -> list[Check]:
     if missing:
         return [Check("web", "warning", f"Jobs {'; they '.join(missing)}.")]
     return [Check("web", "ok", f"Jobs read pages themselves and search with {settings.search}.")]
+
+
+def _apis(settings: Settings) -> list[Check]:
+    found = read_apis(settings)
+    if not found:
+        text = f"Jobs ask no APIs; {settings.profile / FILE} could name some."
+        return [Check("apis", "ok", text)]
+    names = ", ".join(f"{api.name} ({', '.join(api.methods)})" for api in found)
+    return [Check("apis", "ok", f"Jobs may ask {names}.")]
 
 
 async def _voice(settings: Settings) -> Check:

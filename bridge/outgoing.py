@@ -83,7 +83,8 @@ async def look_up(host: str, port: int) -> list[str]:
 
 
 class Outgoing:
-    """Fetches for tools. `trusted` are hosts and ports an owner wrote down: not looked at.
+    """Fetches for tools. `known` are hosts and ports that an owner wrote down, each with whether it
+    may be inside the network.
 
     `look_up` and `route` (to which address the connection for an address really goes) are for
     tests, which have no internet; `trust` is whose certificates are believed.
@@ -92,22 +93,22 @@ class Outgoing:
     def __init__(
         self,
         *,
-        trusted: frozenset[Address] = frozenset(),
+        known: Mapping[Address, bool] | None = None,
         look_up: LookUp = look_up,
         route: Callable[[Address], Address] = lambda address: address,
         trust: "ssl.SSLContext | None" = None,
     ) -> None:
-        self._trusted = trusted
+        self._known = dict(known or {})
         self._look_up = look_up
         self._route = route
         self._trust = trust
 
-    def trusting(self, url: str) -> "Outgoing":
-        """The same way out, which also reaches the host and port of this address."""
+    def trusting(self, url: str, *, inside: bool = True) -> "Outgoing":
+        """The same way out, which also reaches the host and port of this address of an owner."""
         parsed = checked(url)
         port = parsed.port or (443 if parsed.scheme == "https" else 80)
         return Outgoing(
-            trusted=self._trusted | {(parsed.raw_host.decode("ascii"), port)},
+            known={**self._known, (parsed.raw_host.decode("ascii"), port): inside},
             look_up=self._look_up,
             route=self._route,
             trust=self._trust,
@@ -115,8 +116,7 @@ class Outgoing:
 
     async def addresses(self, host: str, port: int) -> list[Address]:
         """Where a connection to this name may go. Raises: NotAllowed, NotReached."""
-        trusted = (host, port) in self._trusted
-        if port not in PORTS and not trusted:
+        if port not in PORTS and (host, port) not in self._known:
             raise NotAllowed(f"Port {port} is not asked, only {_listed(PORTS)}.")
         try:
             async with asyncio.timeout(LOOK_UP_S):
@@ -125,7 +125,8 @@ class Outgoing:
             raise NotReached(f"There is no site {host}: its name cannot be resolved.") from None
         if not found:
             raise NotReached(f"There is no site {host}: its name has no address.")
-        if not trusted and not all(is_public(address) for address in found):
+        inside = self._known.get((host, port), False)
+        if not inside and not all(is_public(address) for address in found):
             raise NotAllowed(f"{host} is not on the public internet, and nothing else is asked.")
         return [self._route((address, port)) for address in found]
 

@@ -18,6 +18,7 @@ from bridge.models import MAX_AGE_S, Job, JobStatus, NewJob, check_new, clean_te
 from bridge.store import Tx
 
 URGENT_PRIORITY: Final = 10
+ALLOWED: Final = "The user allowed it."  # what a job hears that asked to be allowed something
 AT_ONCE: Final = 100  # more of them take another transaction, so that others get a turn
 
 
@@ -240,7 +241,7 @@ class Queue(Leases):
             raise JobRefused(f"Job {job.id} asks for no permission.", "asks_nothing", id=job.id)
         late_words = "Nobody allowed it in time: do not do it."
         refused = late_words if late else "The user refused: do not do it."
-        return self._answered(tx, job, "The user allowed it." if allowed else refused)
+        return self._answered(tx, job, ALLOWED if allowed else refused)
 
     def _answered(self, tx: Tx, found: Job, text: str) -> Job:
         job_id = found.id

@@ -70,6 +70,9 @@ SEARCHES: Final = ("", "searxng", "brave", "tavily")
 _FOREIGN_HOSTS = ("deepseek.", "moonshot.", "z.ai", "minimax.")
 
 
+_KEY_NAME = re.compile(r"[A-Z][A-Z0-9_]*_(KEY|TOKEN|SECRET|PASSWORD)")
+
+
 class Secret:
     """A string that never shows itself: not in repr, not in an f-string, not in a traceback."""
 
@@ -117,6 +120,7 @@ class Settings:
     search: str = ""
     search_url: str = ""
     search_key: Secret = field(default_factory=lambda: Secret(""))
+    keys: Mapping[str, Secret] = field(default_factory=dict)  # of others, by name
     telegram_token: Secret = field(default_factory=lambda: Secret(""))
     telegram_base_url: str = VARIABLES["TELEGRAM_BASE_URL"][0]
     telegram_base_file_url: str = VARIABLES["TELEGRAM_BASE_FILE_URL"][0]
@@ -141,7 +145,7 @@ class Settings:
     def secrets(self) -> tuple[str, ...]:
         """What must never be shown or logged."""
         held = (self.telegram_token, self.anthropic_key, self.transcriber_key, self.search_key)
-        return tuple(secret.reveal() for secret in held)
+        return tuple(secret.reveal() for secret in (*held, *self.keys.values()))
 
     @property
     def log_dir(self) -> Path:
@@ -209,6 +213,11 @@ class Settings:
             search=get("KITT_SEARCH"),
             search_url=url("KITT_SEARCH_URL", get("KITT_SEARCH_URL").rstrip("/")),
             search_key=Secret(get("KITT_SEARCH_KEY")),
+            keys={
+                name: Secret(value)
+                for name, value in values.items()
+                if _KEY_NAME.fullmatch(name) and name not in VARIABLES
+            },
             telegram_token=Secret(get("TELEGRAM_BOT_TOKEN")),
             telegram_base_url=url("TELEGRAM_BASE_URL", get("TELEGRAM_BASE_URL"), end="/bot"),
             telegram_base_file_url=url(

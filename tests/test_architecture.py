@@ -57,7 +57,7 @@ RINGS: Final[dict[str, int]] = {
     ),
     **dict.fromkeys(("proposals", "preferences", "prices", "usage", "budgets", "demo_job"), 1),
     **dict.fromkeys(("alert_box", "migrate", "store_errors", "database_file", "retention"), 1),
-    **dict.fromkeys(("contents", "office", "transcribe", "addresses", "outgoing"), 1),
+    **dict.fromkeys(("contents", "office", "transcribe", "addresses", "outgoing", "apis"), 1),
     "sandbox": 1,
     **dict.fromkeys(("agent", "tools", "attempt"), 2),
     **dict.fromkeys(("telegram", "worker", "scheduler", "web", "keeper"), 3),

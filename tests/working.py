@@ -13,6 +13,7 @@ from bridge.emulator.claude import ClaudeEmulator
 from bridge.emulator.claude_log import Record
 from bridge.emulator.script import Reply, Request, Text, Thinking, ToolUse
 from bridge.models import Job, JobStatus, NewJob
+from bridge.outgoing import Outgoing
 from bridge.queue import Queue
 from bridge.settings import Settings
 from bridge.store import Store
@@ -42,6 +43,7 @@ class Shop:
         self.clock = CountingClock()
         self.queue = Queue(store=store, clock=self.clock, jitter=lambda: 0.0)
         self.settings = Settings(profile=folder, anthropic_base_url=claude.base_url)
+        self.outgoing = Outgoing()
         self.running: list[tuple[Worker, asyncio.Task[None]]] = []
         self.stores: list[Store] = []
         self._models: list[Model] = []
@@ -69,6 +71,7 @@ class Shop:
             model=model,
             clock=self.clock,
             settings=self.settings,
+            outgoing=self.outgoing,
         )
         worker = Worker(
             work=work,

@@ -348,6 +348,8 @@ class Turn:
             given = tool.check(use["input"])
             if tool.commit is not None:
                 return await self._commit_one(tool, use)
+            if tool.allow is not None:
+                await tool.allow(given)
             if tool.repeat == "once":
                 await self._store.write(start)
             assert tool.run is not None

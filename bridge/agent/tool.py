@@ -36,6 +36,8 @@ class Tool:
     properties: dict[str, dict[str, Any]]
     commit: Callable[[Tx, Input], str] | None = None
     run: Callable[[Input], Awaitable[str]] | None = None
+    # Before it begins; raises ToolFailed, or JobWaits as long as its user has not allowed it.
+    allow: Callable[[Input], Awaitable[None]] | None = None
     repeat: Literal["pure", "idempotent", "once"] = "idempotent"
     optional: tuple[str, ...] = ()
     terminal: bool = False  # when only such tools were called, the turn is over

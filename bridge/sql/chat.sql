@@ -87,6 +87,10 @@ ON CONFLICT (name) DO UPDATE SET frozen = coalesce(frozen, excluded.frozen)
 -- What is known of a tool call.
 SELECT state, result FROM tool_calls WHERE conversation = :conversation AND id = :id
 
+-- name: count_tool_calls
+-- How many calls of this tool have begun.
+SELECT count(*) FROM tool_calls WHERE conversation = :conversation AND name = :name
+
 -- name: tool_call_started
 -- Written before the tool acts.
 INSERT INTO tool_calls (id, conversation, name, state)

@@ -15,6 +15,7 @@ from bridge.models import Job
 from bridge.outgoing import Outgoing
 from bridge.queue import Queue
 from bridge.settings import Settings
+from bridge.tools.apis import api_tools
 from bridge.tools.ask import ask_tools
 from bridge.tools.code import code_tools
 from bridge.tools.files import file_tools
@@ -44,6 +45,7 @@ Family = Callable[[Context], list[Tool]]
 # Beyond report, questions, files and skills, which every job has; a kind names what it is granted.
 FAMILIES: Final[dict[str, Family]] = {
     "web": web_tools,
+    "apis": api_tools,
     "code": code_tools,
 }
 

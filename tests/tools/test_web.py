@@ -13,9 +13,10 @@ import pytest
 from aiohttp import web
 from fakes import FakeClock, claimed, shell
 from internet import Internet, Site
+from tooldesk import Desk
 
 from bridge.agent.tool import ToolFailed
-from bridge.conversation import Message, append, job_conversation
+from bridge.conversation import job_conversation
 from bridge.queue import Queue
 from bridge.settings import Secret, Settings
 from bridge.tools import readable as readable_module
@@ -32,41 +33,6 @@ leaves the house. See <a href="/lamp/1">the red one</a>, which most people buy.<
 <script>document.write("scripted")</script></body></html>"""
 FOUND = {"results": [{"url": "http://shop.test/", "title": "Lamps", "content": "made by hand"}]}
 OWN = {"search": "searxng", "search_url": "http://find.test"}
-
-
-class Desk:
-    """The web tools of one job, which keep calls and results as the loop does."""
-
-    def __init__(self, context: Context) -> None:
-        self.context = context
-        self.tools = {tool.name: tool for tool in web_tools(context)}
-        self._calls = 0
-
-    async def use(self, name: str, **given: Any) -> str:
-        """Its result. Raises: ToolFailed."""
-        tool = self.tools[name]
-        assert tool.run is not None
-        try:
-            text = await tool.run(tool.check(given))
-        except ToolFailed as error:
-            await self.keep(name, str(error), is_error=True)
-            raise
-        await self.keep(name, text)
-        return text
-
-    async def keep(self, name: str, text: str, **more: Any) -> None:
-        """Store a call and its result."""
-        self._calls += 1
-        ids = f"t{self._calls}"
-        use = {"type": "tool_use", "id": ids, "name": name, "input": {}}
-        result = {"type": "tool_result", "tool_use_id": ids, "content": text, **more}
-        conversation = job_conversation(self.context.job.id)
-
-        def both(tx: Any) -> None:
-            for role, block in (("assistant", use), ("user", result)):
-                append(tx, conversation, Message(role=role, content=[block]), now="2026")
-
-        await self.context.queue.store.write(both)
 
 
 @pytest.fixture
@@ -100,7 +66,8 @@ async def desk_with(
                     settings=chosen,
                     closing=closing,
                     outgoing=internet.outgoing(),
-                )
+                ),
+                web_tools,
             )
 
         yield make
