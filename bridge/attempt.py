@@ -1,21 +1,26 @@
 """One attempt at a job: the agent's turn with the tools of a worker, from where the last one stood.
 
-What claims jobs and what becomes of an attempt that fails is worker.py; here is only the work.
+A kind of job may do its work in plain Python instead. What claims jobs and what becomes of an
+attempt that fails is worker.py; here is only the work.
 """
 
+import asyncio
 import json
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from bridge import demo_job
 from bridge.agent.loop import Limits, Outcome, Turn
 from bridge.agent.model import Model, sees, server_tools
-from bridge.agent.tool import Tool
+from bridge.agent.tool import Tool, ToolFailed
 from bridge.budgets import Budgets, Purse
 from bridge.clock import Clock
 from bridge.conversation import job_conversation
+from bridge.kinds import Done, Failed, Kind, Task
+from bridge.kinds import payload as payloads
+from bridge.kinds.kind import Handler
+from bridge.kinds.registry import Kinds
 from bridge.models import Job
 from bridge.outgoing import Outgoing
 from bridge.profile import worker_prompt
@@ -23,7 +28,8 @@ from bridge.queue import Queue
 from bridge.settings import Settings
 from bridge.store import Tx
 from bridge.tools.earlier import told_of_earlier
-from bridge.tools.inputs import opening_of
+from bridge.tools.inputs import opening_of, put_inputs
+from bridge.tools.report import artifact
 from bridge.tools.toolbox import Context, tools_for
 from bridge.tools.workspace import Workspace
 
@@ -39,20 +45,21 @@ class Work:
     model: Model
     clock: Clock
     settings: Settings
+    kinds: Kinds
     outgoing: Outgoing = field(default_factory=Outgoing)
 
 
 async def attempt_at(work: Work, job: Job, end: Callable[[Tx, Outcome], None]) -> None:
     """Work on a job until `end` has run, in the transaction that stores its last message.
 
-    Raises: LeaseLost, JobWaits, ModelUnavailable, ModelRefused, TurnLimitReached, BudgetUsedUp.
+    Raises: KindRefused, Failed, LeaseLost, JobWaits, ModelUnavailable, ModelRefused,
+    TurnLimitReached, BudgetUsedUp.
     """
-    script = demo_job.script_of(job)
-    if script is not None:
-        shown = await demo_job.play(work.queue, job, script)
-        await work.queue.store.write(lambda tx: end(tx, Outcome(kind="answer", text=shown)))
-        return
+    kind, payload = await asyncio.to_thread(_kind_of, work, job)
     workspace = Workspace(work.settings.jobs_dir / str(job.id))
+    if kind is not None and kind.handler is not None:
+        await _handled(work, kind.handler, _task(work, job, workspace, payload), workspace, end)
+        return
     async with AsyncExitStack() as closing:
         context = Context(
             queue=work.queue,
@@ -61,15 +68,67 @@ async def attempt_at(work: Work, job: Job, end: Callable[[Tx, Outcome], None]) -
             settings=work.settings,
             closing=closing,
             outgoing=work.outgoing,
+            granted=kind.tools if kind else None,
         )
-        await _turn(work, context, end)
+        await _turn(work, context, kind, payloads.shown(job.data, payload), end)
 
 
-async def _turn(work: Work, context: Context, end: Callable[[Tx, Outcome], None]) -> None:
+def _kind_of(work: Work, job: Job) -> tuple[Kind | None, Any]:
+    """What kind of job it is, and its data, checked once more: anyone may write a row by hand."""
+    kind = work.kinds.find(job.kind)
+    return kind, payloads.checked(kind, job.data) if kind else None
+
+
+def _task(work: Work, job: Job, workspace: Workspace, payload: Any) -> Task:
+    async def report(percent: float | None, step: str) -> None:
+        await work.queue.progress(job, percent, step)
+
+    return Task(
+        job=job,
+        payload=payload,
+        data=payloads.given_in(job.data),
+        folder=workspace.root,
+        clock=work.clock,
+        report=report,
+    )
+
+
+async def _handled(
+    work: Work,
+    handler: Handler,
+    task: Task,
+    workspace: Workspace,
+    end: Callable[[Tx, Outcome], None],
+) -> None:
+    """The work of a kind that is plain Python; what it made is looked at as a tool's work is."""
+    task.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    await put_inputs(task.job, workspace, work.settings.files_dir)
+    made = await handler(task)
+    done = made if isinstance(made, Done) else Done(output=made)
+    try:
+        files = [artifact(workspace, file.path, file.caption) for file in done.files]
+    except ToolFailed as error:
+        raise Failed(str(error)) from None
+
+    def finish(tx: Tx) -> None:
+        for file in files:
+            work.queue.attach(tx, task.job, file)
+        end(tx, Outcome(kind="answer", text=done.output))
+
+    await work.queue.store.write(finish)
+
+
+async def _turn(
+    work: Work,
+    context: Context,
+    kind: Kind | None,
+    data: str,
+    end: Callable[[Tx, Outcome], None],
+) -> None:
     settings, job, workspace = work.settings, context.job, context.workspace
     name, model_name = job_conversation(job.id), settings.worker_model
     tools = await tools_for(context)
-    frozen = await _frozen(work, name, tools)
+    frozen = await _frozen(work, name, tools, kind)
     turn = Turn(
         store=work.queue.store,
         clock=work.clock,
@@ -80,15 +139,15 @@ async def _turn(work: Work, context: Context, end: Callable[[Tx, Outcome], None]
         tools=tools,
         schemas=frozen["tools"],
         server_tools=_not_ours(model_name, settings.anthropic_base_url, frozen["tools"]),
-        limits=LIMITS if model_name.startswith("claude-") else SMALL_LIMITS,
-        purse=_purse(work, job),
+        limits=_limits(model_name, kind),
+        purse=_purse(work, job, kind),
         guard=lambda tx: work.queue.require(tx, job),
         on_end=end,
         files_dir=settings.files_dir,
     )
     earlier = await told_of_earlier(work.queue, job, workspace, settings.jobs_dir)
     about: dict[str, Any] = {"source": name, "sees": sees(model_name), "earlier": earlier}
-    await turn.run([await opening_of(job, workspace, settings.files_dir, **about)])
+    await turn.run([await opening_of(job, workspace, settings.files_dir, data=data, **about)])
 
 
 def _not_ours(model_name: str, base_url: str, ours: list[dict[str, Any]]) -> tuple[str, ...]:
@@ -98,25 +157,33 @@ def _not_ours(model_name: str, base_url: str, ours: list[dict[str, Any]]) -> tup
     return tuple(kind for kind in kinds if kind.rpartition("_")[0] not in names)
 
 
-def _purse(work: Work, job: Job) -> Purse:
+def _purse(work: Work, job: Job, kind: Kind | None) -> Purse:
     budgets = Budgets.of(work.settings)
+    allowed = [budgets.job_micro, kind.budget.cost_micro if kind else 0]
     return Purse(
         budgets,
         store=work.queue.store,
         clock=work.clock,
         conversation=job_conversation(job.id),
         user_id=job.user_id,
-        job_micro=budgets.job_micro,
+        job_micro=min((micro for micro in allowed if micro), default=0),
     )
 
 
-async def _frozen(work: Work, name: str, tools: list[Tool]) -> dict[str, Any]:
+def _limits(model_name: str, kind: Kind | None) -> Limits:
+    limits = LIMITS if model_name.startswith("claude-") else SMALL_LIMITS
+    calls_max = kind.budget.calls_max if kind else None
+    return replace(limits, calls_max=calls_max) if calls_max else limits
+
+
+async def _frozen(work: Work, name: str, tools: list[Tool], kind: Kind | None) -> dict[str, Any]:
     """System prompt and tools as the job's first attempt had them: history depends on them."""
     kept = await work.queue.store.read(lambda tx: tx.value("frozen", conversation=name))
     if kept is not None:
         return dict(json.loads(kept))
+    told = [worker_prompt(work.settings.profile), kind.instructions if kind else ""]
     fresh = {
-        "system": worker_prompt(work.settings.profile),
+        "system": "\n\n".join(part for part in told if part),
         "tools": [tool.to_api() for tool in tools],
     }
     text = json.dumps(fresh, ensure_ascii=False)

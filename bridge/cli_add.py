@@ -9,10 +9,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from bridge.cli_kinds import fitted
 from bridge.cli_shell import say, whose
 from bridge.cli_words import NUMBER_END
 from bridge.clock import stamp
 from bridge.errors import JobRefused
+from bridge.kinds.registry import Kinds
 from bridge.models import MAX_AGE_S, NewJob, check_new, clean_text, short
 from bridge.queue import Queue
 from bridge.store import Tx
@@ -51,7 +53,9 @@ async def add(queue: Queue, arguments: argparse.Namespace) -> int:
             )
         return await _add_batch(queue, arguments, chat)
     data = given.pop("data", None)
-    given["prompt"] = sys.stdin.read() if arguments.prompt == "-" else arguments.prompt
+    given["prompt"] = sys.stdin.read() if arguments.prompt == "-" else arguments.prompt or ""
+    kinds = Kinds(arguments.settings.profile)
+    given = fitted(kinds, given, data, called=_option)
     job = await queue.add(_new_job(queue, given, data=data, chat=chat, called=_option))
     say(arguments, {"id": job.id, "status": job.status}, str(job.id))
     return 0
@@ -69,13 +73,14 @@ def later(queue: Queue, seconds: float, name: str) -> datetime:
 
 async def _add_batch(queue: Queue, arguments: argparse.Namespace, chat: str) -> int:
     lines = await asyncio.to_thread(_lines_of, arguments.batch)
+    kinds = Kinds(arguments.settings.profile)
     jobs: list[NewJob] = []
 
     def read_and_check(tx: Tx) -> None:
         for number, line in enumerate(lines, 1):
             try:
                 if line.strip():
-                    jobs.append(_from_line(queue, line, chat))
+                    jobs.append(_from_line(queue, kinds, line, chat))
                     queue.open_parents(tx, jobs[-1])
             except JobRefused as error:
                 raise JobRefused(f"{arguments.batch}, line {number}: {error}") from None
@@ -101,10 +106,10 @@ def _lines_of(name: str) -> list[str]:
     return text.removeprefix("\ufeff").split("\n")  # some editors begin a file with this mark
 
 
-def _from_line(queue: Queue, line: str, chat: str) -> NewJob:
+def _from_line(queue: Queue, kinds: Kinds, line: str, chat: str) -> NewJob:
     try:
         given = json.loads(line)
-        if not isinstance(given, dict) or "prompt" not in given:
+        if not isinstance(given, dict):
             raise JobRefused('it is no JSON object with a "prompt".')
         data = json.dumps(given["data"], ensure_ascii=False) if "data" in given else None
     except RecursionError:
@@ -112,6 +117,9 @@ def _from_line(queue: Queue, line: str, chat: str) -> NewJob:
     except ValueError as error:
         raise JobRefused(f"it is no JSON ({error}).") from None
     _check_fields(given)
+    given = fitted(kinds, given, data, called=str)
+    if "prompt" not in given:
+        raise JobRefused('it is no JSON object with a "prompt".')
     new = _new_job(queue, given, data=data, chat=chat, called=str)
     check_new(new)
     return new
@@ -150,7 +158,7 @@ def _new_job(
             )
     return NewJob(
         chat_id=clean_text(str(given.get("chat") or chat)),
-        prompt=given["prompt"],
+        prompt=given.get("prompt", ""),
         title=given.get("title", ""),
         kind=clean_text(given.get("kind", "other")),
         data=data,

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
-from bridge import cli_add, cli_jobs
+from bridge import cli_add, cli_jobs, cli_kinds
 from bridge.breaker import EVERY_KIND
 from bridge.cli_shell import looking, on_queue
 from bridge.cli_words import count, number, priority, seconds
@@ -34,10 +34,13 @@ def _add_add(actions: Actions) -> None:
     add = actions.add_parser(
         "add",
         help="add a job; prints its number",
-        epilog='A line of --batch: {"prompt": "Sing", "chat": "12345", "kind": "other", '
-        '"data": {}, "priority": 0, "in": 60, "after": [7], "key": "song"}; only prompt is needed.',
+        epilog="With --kind and --data no prompt is needed: --kind research --data "
+        """'{"topic": "e-bikes"}'; `kitt queue kinds` lists what each takes. """
+        'A line of --batch: {"prompt": "Sing", "chat": "12345", "kind": "other", '
+        '"data": {}, "priority": 0, "in": 60, "after": [7], "key": "song"}; prompt or kind is '
+        "needed.",
     )
-    what = add.add_mutually_exclusive_group(required=True)
+    what = add.add_mutually_exclusive_group()
     what.add_argument(
         "prompt", nargs="?", help="what is to be done; - reads it from standard input"
     )
@@ -45,7 +48,7 @@ def _add_add(actions: Actions) -> None:
     add.add_argument(
         "--chat", type=clean_text, metavar="ID", help="who is told (the only owner, else nobody)"
     )
-    add.add_argument("--kind", type=clean_text, metavar="K", help="kind (other)")
+    add.add_argument("--kind", type=clean_text, metavar="K", help="kind (other); see kinds")
     add.add_argument("--data", type=clean_text, metavar="JSON", help="data for the kind")
     add.add_argument("--priority", type=priority, metavar="N", help="higher first (0)")
     when = add.add_mutually_exclusive_group()
@@ -75,7 +78,19 @@ def _add_add(actions: Actions) -> None:
     add.add_argument(
         "--max-age", type=seconds, metavar="SECONDS", help="never start it later than this (7 days)"
     )
-    add.set_defaults(action=on_queue(cli_add.add))
+    add.set_defaults(action=_saying_what(add))
+
+
+def _saying_what(add: argparse.ArgumentParser) -> Callable[[argparse.Namespace], int]:
+    """`add`, when it was said what is to be done."""
+    action = on_queue(cli_add.add)
+
+    def run(arguments: argparse.Namespace) -> int:
+        if arguments.prompt is None and arguments.batch is None and arguments.kind is None:
+            add.error("say what is to be done: a prompt, or --kind with --data, or --batch")
+        return action(arguments)
+
+    return run
 
 
 def _add_looks(actions: Actions) -> None:
@@ -86,6 +101,8 @@ def _add_looks(actions: Actions) -> None:
     listing.set_defaults(action=looking(cli_jobs.show_list))
     show = _with_id(actions, "show", cli_jobs.show, "everything about one job")
     show.set_defaults(action=looking(cli_jobs.show))
+    kinds = actions.add_parser("kinds", help="the kinds of jobs, and the data each takes")
+    kinds.set_defaults(action=cli_kinds.show_kinds)
     stats = actions.add_parser("stats", help="how many jobs stand where")
     stats.set_defaults(action=looking(cli_jobs.stats))
     monitor = actions.add_parser("monitor", help="watch the queue until q or Ctrl-C")

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from bridge import schedules
+from bridge.cli_kinds import fitted
 from bridge.cli_shell import looking, on_queue, say, whose
 from bridge.cli_words import number
 from bridge.errors import ScheduleRefused
+from bridge.kinds.registry import Kinds
 from bridge.models import clean_text, short
 from bridge.queue import Queue
 from bridge.schedules import NewSchedule, Schedule
@@ -46,9 +48,7 @@ def add_schedule_commands(commands: "argparse._SubParsersAction[argparse.Argumen
     add.add_argument("--title", type=clean_text, default="", metavar="TEXT", help="a short name")
     add.add_argument("--kind", type=clean_text, default="other", metavar="K", help="kind (other)")
     add.add_argument("--data", type=clean_text, metavar="JSON", help="data for the kind")
-    add.add_argument(
-        "--priority", type=number, default=0, metavar="N", help="higher runs first (0)"
-    )
+    add.add_argument("--priority", type=number, metavar="N", help="higher runs first (0)")
     add.set_defaults(action=on_queue(_add))
     listing = actions.add_parser("list", help="oldest first")
     listing.add_argument("--chat", type=clean_text, metavar="ID", help="only of this chat")
@@ -85,6 +85,11 @@ def machine_zone(etc: Path = Path("/etc")) -> str:
 async def _add(queue: Queue, arguments: argparse.Namespace) -> int:
     prompt = sys.stdin.read() if arguments.prompt == "-" else arguments.prompt
     every_s = None if arguments.every is None else _seconds(arguments.every)
+    given = {"prompt": prompt, "kind": arguments.kind}
+    if arguments.priority is not None:
+        given["priority"] = arguments.priority
+    kinds = Kinds(arguments.settings.profile)
+    filled = fitted(kinds, given, arguments.data, called=lambda name: f"--{name}")
 
     def add(tx: Tx) -> Schedule:
         new = NewSchedule(
@@ -96,7 +101,7 @@ async def _add(queue: Queue, arguments: argparse.Namespace) -> int:
             title=arguments.title,
             kind=arguments.kind,
             data=arguments.data,
-            priority=arguments.priority,
+            priority=filled.get("priority", 0),
         )
         return schedules.add(tx, new, now=queue.clock.now())
 

@@ -26,6 +26,9 @@ from bridge.backup import LAST_BACKUP
 from bridge.budgets import Budgets
 from bridge.clock import Clock
 from bridge.errors import KittError
+from bridge.kinds import Kind
+from bridge.kinds.built_in import BUILT_IN
+from bridge.kinds.registry import Broken, Kinds
 from bridge.migrate import migrations
 from bridge.process import SUPERVISOR_PID_FILE, emptied, network_file_system
 from bridge.settings import Settings
@@ -92,6 +95,7 @@ def run(
 async def _examine(settings: Settings, clock: Clock, checks: list[Check]) -> None:
     for name, look in (
         ("profile", _profile),
+        ("kinds", _kinds),
         ("disk", _disk),
         ("database", partial(_database, now=clock.now())),
         ("processes", _processes),
@@ -175,6 +179,19 @@ def _profile(settings: Settings) -> list[Check]:
         text = f"Others can look into {memory}: run `chmod 700 {memory}`."
         return [Check("profile", "warning", text)]
     return [Check("profile", "ok", f"{settings.profile} can be written and its memory is private.")]
+
+
+def _kinds(settings: Settings) -> list[Check]:
+    """The kinds of jobs that are not built in: each broken one is left out until it is mended."""
+    found = list(Kinds(settings.profile).all())
+    broken = [
+        Check("kinds", "warning", f"{kind.source} is left out: {kind.reason}.")
+        for kind in found
+        if isinstance(kind, Broken)
+    ]
+    own = [kind.name for kind in found if isinstance(kind, Kind) and kind.name not in BUILT_IN]
+    text = f"{len(BUILT_IN)} kinds of jobs are built in" + (f", and {', '.join(own)}" * bool(own))
+    return broken or [Check("kinds", "ok", f"{text}.")]
 
 
 def _disk(settings: Settings) -> list[Check]:

@@ -10,6 +10,7 @@
     │  └─ AlreadyRunning      the same slot is held by a living process
     ├─ Refused                what was asked does not fit; its code is said in any language
     │  ├─ JobRefused          a new job does not fit; nothing was stored
+    │  │  └─ KindRefused      its data does not fit its kind, or the kind cannot be used
     │  └─ ScheduleRefused     a schedule can never come, or may not; nothing was stored
     ├─ JobNotFound            no such job
     ├─ ScheduleNotFound       no such schedule
@@ -80,6 +81,10 @@ class Refused(KittError):
 
 class JobRefused(Refused):
     """A new job does not fit; nothing was stored."""
+
+
+class KindRefused(JobRefused):
+    """The data of a job does not fit its kind, or its kind is broken."""
 
 
 class JobNotFound(KittError):

@@ -125,6 +125,7 @@ async def _worker(
 ) -> None:
     from bridge.agent.guarded import GuardedModel
     from bridge.attempt import Work
+    from bridge.kinds.registry import Kinds
     from bridge.sandbox.probe import sandbox_of
     from bridge.worker import Worker
 
@@ -140,6 +141,7 @@ async def _worker(
         model=model,
         clock=clock,
         settings=settings,
+        kinds=Kinds(settings.profile),
     )
     worker = Worker(
         work=work,

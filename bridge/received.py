@@ -13,7 +13,7 @@ import re
 import secrets
 import stat
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -240,10 +240,11 @@ def _stands_in(name: str, text: str) -> bool:
     return len(name) >= NAMED_CHARS_MIN and found is not None
 
 
-def job_data(files: Iterable[Received]) -> str | None:
-    """The data of a job that may read these files; None without any."""
+def job_data(files: Iterable[Received], given: Mapping[str, Any] | None = None) -> str | None:
+    """The data of a job: what its kind was given, and the files it may read; None for nothing."""
     by_file = {file.file: file.block() for file in files}
-    return json.dumps({DATA_KEY: [*by_file.values()]}, ensure_ascii=False) if by_file else None
+    data = {**(given or {}), **({DATA_KEY: [*by_file.values()]} if by_file else {})}
+    return json.dumps(data, ensure_ascii=False) if data else None
 
 
 def files_of_job(job: Job) -> list[Received]:

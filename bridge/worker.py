@@ -25,6 +25,7 @@ from bridge.clock import moment, stamp
 from bridge.errors import (
     BudgetUsedUp,
     JobWaits,
+    KindRefused,
     LeaseLost,
     ModelRefused,
     ModelUnavailable,
@@ -32,6 +33,7 @@ from bridge.errors import (
     TryLater,
     TurnLimitReached,
 )
+from bridge.kinds import Failed
 from bridge.line import Claimant
 from bridge.models import JOB_TIMEOUT_S, Job
 from bridge.store import Tx
@@ -280,6 +282,10 @@ class Worker:
             log.warning("Job %d: %s", job.id, error)
         except TurnLimitReached:
             await self._end(job, "limit", again=False)
+        except KindRefused as error:
+            await self._end(job, f"bad_data: {error}", again=False)
+        except Failed as error:
+            await self._end(job, str(error), again=False)
         except Exception as error:  # a job must end in a status whatever its tools do
             log.exception("Job %d failed", job.id)
             await self._end(job, f"error: {type(error).__name__}", again=True)

@@ -48,14 +48,23 @@ def test_add_with_json_prints_number_and_status(terminal: Terminal) -> None:
 def test_add_keeps_everything_it_is_given(terminal: Terminal) -> None:
     done = terminal.kitt(
         *("queue", "add", "Vergelijk drie fietsen – „snel“ 🚲"),
-        *("--chat", "12345", "--kind", "research", "--data", '{"n": 3}', "--priority", "5"),
+        *(
+            "--chat",
+            "12345",
+            "--kind",
+            "research",
+            "--data",
+            '{"topic": "bikes"}',
+            "--priority",
+            "5",
+        ),
         *("--key", "bikes"),
     )
 
     assert done.code == 0
     (job,) = jobs(terminal)
     assert job["prompt"] == "Vergelijk drie fietsen – „snel“ 🚲"
-    assert (job["chat_id"], job["kind"], job["data"]) == ("12345", "research", '{"n": 3}')
+    assert (job["chat_id"], job["kind"], job["data"]) == ("12345", "research", '{"topic": "bikes"}')
     assert (job["priority"], job["unique_key"]) == (5, "bikes")
 
 

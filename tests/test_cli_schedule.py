@@ -37,7 +37,7 @@ def test_add_prints_the_number_and_the_next_three_times_in_the_zone(terminal: Te
 def test_add_keeps_everything_it_is_given(terminal: Terminal) -> None:
     added = terminal.json(
         *("schedule", "add", *NEWS, "--chat", "12345", "--title", "News – ë", "--kind", "research"),
-        *("--data", '{"n": 3}', "--priority", "5"),
+        *("--data", '{"topic": "bikes"}', "--priority", "5"),
     )
 
     assert (added["id"], added["status"]) == (1, "active")
@@ -47,7 +47,11 @@ def test_add_keeps_everything_it_is_given(terminal: Terminal) -> None:
     )
     (row,) = rows(terminal)
     assert (row["chat_id"], row["title"], row["kind"]) == ("12345", "News – ë", "research")
-    assert (row["data"], row["priority"], row["zone"]) == ('{"n": 3}', 5, "Europe/Amsterdam")
+    assert (row["data"], row["priority"], row["zone"]) == (
+        '{"topic": "bikes"}',
+        5,
+        "Europe/Amsterdam",
+    )
     assert (row["cron"], row["every_s"]) == ("30 7 * * 1-5", None)
 
 

@@ -8,8 +8,9 @@ from fakes import a_job
 from waiting import until
 from working import Shop
 
-from bridge.demo_job import KIND, TAKES_S, Script, script_of
+from bridge.demo_job import KIND, Script, script_of
 from bridge.emulator.claude import ClaudeEmulator
+from bridge.kinds.demo import TAKES_S
 from bridge.models import Job, JobStatus
 from bridge.store import Store
 
@@ -104,8 +105,16 @@ async def test_it_stops_when_it_is_cancelled(shop: Shop) -> None:
 @pytest.mark.parametrize(
     "data", ["{}", "[]", '{"demo": 1}', '{"demo": {"steps": [], "result": ""}}']
 )
-def test_a_job_of_this_kind_without_a_script_is_one_for_the_model(data: str) -> None:
-    assert script_of(a_row(data=data)) is None
+async def test_a_job_of_this_kind_without_a_script_says_why_it_cannot_run(
+    shop: Shop, data: str
+) -> None:
+    job = await demo(shop, data)
+    await shop.worker()
+
+    failed = await shop.job_is(job.id, JobStatus.FAILED)
+
+    assert script_of(job) is None
+    assert failed.error == "This job only shows what jobs are, and was not told what to say."
 
 
 def test_a_job_of_another_kind_has_no_script() -> None:

@@ -38,6 +38,7 @@ EVERYTHING = [
     "env_file",
     "settings",
     "profile",
+    "kinds",
     "disk",
     "database",
     "file",

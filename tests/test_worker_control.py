@@ -24,6 +24,7 @@ from bridge.clock import Clock, stamp
 from bridge.emulator.claude import ClaudeEmulator
 from bridge.emulator.claude_faults import Fault
 from bridge.emulator.script import Reply, Request, Text, Thinking, ToolUse
+from bridge.kinds.registry import Kinds
 from bridge.models import JOB_TIMEOUT_S, JobStatus
 from bridge.queue import Queue
 from bridge.settings import Settings
@@ -320,6 +321,7 @@ async def test_loop_that_stands_still_for_longer_than_a_lease_costs_no_job(
         model=model,
         clock=clock,
         settings=Settings(profile=tmp_path, anthropic_base_url="http://127.0.0.1:9"),
+        kinds=Kinds(tmp_path),
     )
     worker = Worker(work=work, slot="worker-1", concurrency=1)
     neighbour = Neighbour(store.path)

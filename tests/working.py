@@ -12,6 +12,7 @@ from bridge.attempt import Work
 from bridge.emulator.claude import ClaudeEmulator
 from bridge.emulator.claude_log import Record
 from bridge.emulator.script import Reply, Request, Text, Thinking, ToolUse
+from bridge.kinds.registry import Kinds
 from bridge.models import Job, JobStatus, NewJob
 from bridge.outgoing import Outgoing
 from bridge.queue import Queue
@@ -72,6 +73,7 @@ class Shop:
             clock=self.clock,
             settings=self.settings,
             outgoing=self.outgoing,
+            kinds=Kinds(self.settings.profile),
         )
         worker = Worker(
             work=work,

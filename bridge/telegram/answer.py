@@ -391,7 +391,7 @@ class Answer:
         zone = agent.chosen.zone(self._last)
         show = partial(agent.schedules.offer, language=self._last.language)
         proposing = schedule_tools(agent.clock, origin, zone=zone, show=show)
-        return [*job_tools(agent.queue, origin), *proposing]
+        return [*job_tools(agent.queue, origin, agent.kinds), *proposing]
 
     def _now(self) -> str:
         return stamp(self._agent.clock.now())

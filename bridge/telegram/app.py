@@ -13,6 +13,7 @@ from bridge import groups
 from bridge.agent.model import Model
 from bridge.budgets import Budgets
 from bridge.clock import Clock
+from bridge.kinds.registry import Kinds
 from bridge.logs import redactor
 from bridge.people import role
 from bridge.preferences import Streaming
@@ -160,6 +161,7 @@ class Bridge:
             model_name=settings.model,
             budgets=Budgets.of(settings),
             prompt=main_prompt(settings.profile),
+            kinds=tuple(Kinds(settings.profile).usable()),
             schedules=schedules,
             chosen=self._chosen,
             files_dir=settings.files_dir,

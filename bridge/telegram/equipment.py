@@ -7,6 +7,7 @@ from pathlib import Path
 from bridge.agent.model import Model
 from bridge.budgets import Budgets, Purse
 from bridge.clock import Clock
+from bridge.kinds import Kind
 from bridge.queue import Queue
 from bridge.telegram.buttons import Signer
 from bridge.telegram.chosen import Chosen
@@ -25,6 +26,7 @@ class Agent:
     budgets: Budgets
     prompt: str
     files_dir: Path
+    kinds: tuple[Kind, ...]  # of the profile, as they were when the bridge started
     signer: Signer
     schedules: ScheduleCommands
     chosen: Chosen

@@ -19,24 +19,36 @@ FOLDER: Final = "input"
 
 
 async def opening_of(
-    job: Job, workspace: Workspace, files_dir: Path, *, source: str, sees: bool, earlier: str = ""
+    job: Job,
+    workspace: Workspace,
+    files_dir: Path,
+    *,
+    source: str,
+    sees: bool,
+    data: str = "",
+    earlier: str = "",
 ) -> Message:
     """What a job begins with; its files are in place when this returns.
 
-    `sees`: the model takes pictures and PDF files, which no tool could read for it. `earlier` is
-    what it is told of the work it goes on with.
+    `sees`: the model takes pictures and PDF files, which no tool could read for it. `data` is what
+    was given with the job, `earlier` what it is told of the work it goes on with.
     """
     files = received.files_of_job(job)
     content: list[Block] = []
-    text = f"{job.prompt}\n\nData:\n{job.data}" if job.data and not files else job.prompt
+    text = f"{job.prompt}\n\nData:\n{data}" if data else job.prompt
     text += earlier
-    if files:
-        lines = await asyncio.to_thread(_put, files, workspace, files_dir)
+    if lines := await put_inputs(job, workspace, files_dir):
         text = "\n".join([f"{text}\n\nFiles from the user, in your folder:", *lines])
         room = Room(sees=sees, tokens_max=ALL_TOKENS_MAX)  # no tool could read them for it
         shown = [room.block(file) for file in files if file.kind in ("image", "document")]
         content = [block for block in shown if block["kind"] != "other"]
     return Message(role="user", content=[*content, {"type": "text", "text": text}], source=source)
+
+
+async def put_inputs(job: Job, workspace: Workspace, files_dir: Path) -> list[str]:
+    """Put its files in its folder, where they are not yet; one line about each."""
+    files = received.files_of_job(job)
+    return await asyncio.to_thread(_put, files, workspace, files_dir)
 
 
 def _put(files: list[Received], workspace: Workspace, files_dir: Path) -> list[str]:

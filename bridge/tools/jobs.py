@@ -6,7 +6,7 @@ and the person are never parameters; they come from the update. Words and schema
 §2.4.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,12 +15,14 @@ from bridge import failpoints, received
 from bridge.agent.tool import Input, Tool, ToolFailed
 from bridge.conversation import Message, append, chat_conversation, without_tags
 from bridge.errors import JobNotFound, JobRefused
+from bridge.kinds.built_in import BUILT_IN
+from bridge.kinds.kind import Kind
+from bridge.kinds.payload import checked, given_in, takes
 from bridge.models import Job, JobStatus, NewJob, short
 from bridge.queue import URGENT_PRIORITY, Queue, list_jobs
 from bridge.received import Received
 from bridge.store import Tx
 
-KINDS = ["research", "browser", "code", "files", "other"]
 SIMILAR_WITHIN_ACTIVE = 20  # active jobs looked through for one that is the same
 ACTIVE = (
     JobStatus.PENDING,
@@ -59,45 +61,14 @@ class Origin:
     replied_to: int = 0  # the message it replies to: jobs go on with the job that this one shows
 
 
-def job_tools(queue: Queue, origin: Origin) -> list[Tool]:
-    """The main agent's tools, in a fixed order (the prompt cache depends on it)."""
+def job_tools(queue: Queue, origin: Origin, kinds: Sequence[Kind] = ()) -> list[Tool]:
+    """The main agent's tools, in a fixed order (the prompt cache depends on it).
+
+    `kinds` are those of the profile, offered beside the built-in ones.
+    """
     own = partial(_own, queue, origin)
     return [
-        Tool(
-            name="start_background_job",
-            description=START_DESCRIPTION,
-            properties={
-                "acknowledgement": {
-                    "type": "string",
-                    "description": "One short sentence to the user, in the user's language, that "
-                    "you are starting this now. Shown immediately. No promise about time.",
-                },
-                "title": {
-                    "type": "string",
-                    "description": "At most 60 characters, user's language.",
-                },
-                "instructions": {
-                    "type": "string",
-                    "description": "Complete, self-contained task for a worker that cannot see "
-                    "this chat.",
-                },
-                "kind": {"type": "string", "enum": KINDS},
-                "priority": {
-                    "type": "string",
-                    "enum": ["normal", "urgent"],
-                    "description": "urgent only if the user said so.",
-                },
-                "after": {
-                    "type": "array",
-                    "items": {"type": "integer"},
-                    "description": "Jobs that must be done first; the first one's result goes "
-                    "along.",
-                },
-            },
-            optional=("after",),
-            commit=_start(queue, origin),
-            terminal=True,
-        ),
+        _starting(queue, origin, kinds),
         Tool(
             name="list_jobs",
             description="List this chat's jobs with status and progress. Use for 'how far are "
@@ -131,6 +102,57 @@ def job_tools(queue: Queue, origin: Origin) -> list[Tool]:
     ]
 
 
+def _starting(queue: Queue, origin: Origin, kinds: Sequence[Kind]) -> Tool:
+    choice, data = _choice_of_kinds(kinds)
+    return Tool(
+        name="start_background_job",
+        description=START_DESCRIPTION,
+        properties={
+            "acknowledgement": {
+                "type": "string",
+                "description": "One short sentence to the user, in the user's language, that "
+                "you are starting this now. Shown immediately. No promise about time.",
+            },
+            "title": {
+                "type": "string",
+                "description": "At most 60 characters, user's language.",
+            },
+            "instructions": {
+                "type": "string",
+                "description": "Complete, self-contained task for a worker that cannot see "
+                "this chat.",
+            },
+            "kind": choice,
+            "priority": {
+                "type": "string",
+                "enum": ["normal", "urgent"],
+                "description": "urgent only if the user said so.",
+            },
+            "after": {
+                "type": "array",
+                "items": {"type": "integer"},
+                "description": "Jobs that must be done first; the first one's result goes along.",
+            },
+            **data,
+        },
+        optional=("after", *data),
+        commit=_start(queue, origin, kinds),
+        terminal=True,
+    )
+
+
+def _choice_of_kinds(kinds: Sequence[Kind]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The parameters by which a kind is chosen, and given its data when one takes any."""
+    words = {**BUILT_IN, **{kind.name: kind.description for kind in kinds}}
+    described = "; ".join(f"{name}: {said}" for name, said in words.items())
+    choice = {"type": "string", "enum": [*words, "other"], "description": described}
+    typed = [takes(kind) for kind in kinds if kind.payload is not None]
+    if not typed:
+        return choice, {}
+    said = f"JSON object, for these only: {' '.join(typed)}"
+    return choice, {"data": {"type": "string", "description": said}}
+
+
 def start_job(
     tx: Tx,
     queue: Queue,
@@ -143,11 +165,14 @@ def start_job(
     priority: int = 0,
     ordinal: int = 0,
     after: Sequence[Job] = (),
+    given: Mapping[str, Any] | None = None,
+    timeout_s: float | None = None,
 ) -> Job:
     """A job for this chat, in the caller's transaction. A replayed turn gets the job it made.
 
     It may read the files of the person's message, and earlier ones that its prompt names. It goes
     on with the job that the person has replied to, else with the first of those it comes `after`.
+    `given` is the data of its kind.
     """
     replied_to = _earlier(tx, origin)
     earlier = replied_to or next(iter(after), None)
@@ -164,7 +189,10 @@ def start_job(
         kind=kind,
         priority=priority,
         source=f"{origin.source}:{ordinal}",
-        data=received.job_data([*files, *(received.files_of_job(earlier) if earlier else [])]),
+        data=received.job_data(
+            [*files, *(received.files_of_job(earlier) if earlier else [])], given
+        ),
+        timeout_s=timeout_s,
         continues=earlier.id if earlier else None,
         after=tuple(dict.fromkeys(parent.id for parent in waits_for)),
         if_parent_fails="cancel" if after else "run",
@@ -230,8 +258,9 @@ def active_jobs(tx: Tx, chat_id: str) -> list[Job]:
     return [Job.from_row(row) for row in rows]
 
 
-def _start(queue: Queue, origin: Origin) -> Callable[[Tx, Input], str]:
+def _start(queue: Queue, origin: Origin, kinds: Sequence[Kind]) -> Callable[[Tx, Input], str]:
     started: list[int] = []  # jobs of this turn so far
+    known = {kind.name: kind for kind in kinds}
 
     def start(tx: Tx, given: Input) -> str:
         prompt = str(given["instructions"])
@@ -241,7 +270,9 @@ def _start(queue: Queue, origin: Origin) -> Callable[[Tx, Input], str]:
             same = has_them and _same(job.prompt, prompt)
             if same and not (job.source or "").startswith(f"{origin.source}:"):
                 raise ToolFailed(f"Already {job.status} as job {job.id}; not started again.")
+        kind = known.get(str(given["kind"]))
         try:
+            typed, usual = _typed(kind, given), kind.priority if kind else 0
             job = start_job(
                 tx,
                 queue,
@@ -250,7 +281,9 @@ def _start(queue: Queue, origin: Origin) -> Callable[[Tx, Input], str]:
                 title=str(given["title"]),
                 acknowledgement=str(given["acknowledgement"]),
                 kind=str(given["kind"]),
-                priority=URGENT_PRIORITY if given["priority"] == "urgent" else 0,
+                given=typed,
+                priority=URGENT_PRIORITY if given["priority"] == "urgent" else usual,
+                timeout_s=kind.budget.timeout_s if kind else None,
                 ordinal=len(started),
                 after=[
                     queue.find(tx, parent, chat_id=origin.chat_id)
@@ -263,6 +296,16 @@ def _start(queue: Queue, origin: Origin) -> Callable[[Tx, Input], str]:
         return f"Queued as job {job.id}. Your acknowledgement was shown to the user."
 
     return start
+
+
+def _typed(kind: Kind | None, given: Input) -> dict[str, Any] | None:
+    """The data for a kind, if it fits. Raises: KindRefused, ToolFailed."""
+    data = str(given.get("data", "")).strip() or None
+    if kind is None or kind.payload is None:
+        if data is not None:
+            raise ToolFailed(f"{given['kind']} takes no data: put it into the instructions.")
+        return None
+    return None if checked(kind, data) is None else given_in(data)
 
 
 def _ids(given: list[Any]) -> list[int]:

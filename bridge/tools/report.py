@@ -29,7 +29,7 @@ def report_tools(queue: Queue, job: Job, workspace: Workspace) -> list[Tool]:
 
     def attach_file(tx: Tx, given: Input) -> str:
         queue.require(tx, job)
-        file = _artifact(workspace, str(given["path"]), str(given["caption"]))
+        file = artifact(workspace, str(given["path"]), str(given["caption"]))
         queue.attach(tx, job, file)
         return f"{file.name} goes to the user with your final message."
 
@@ -62,8 +62,11 @@ def report_tools(queue: Queue, job: Job, workspace: Workspace) -> list[Tool]:
     ]
 
 
-def _artifact(workspace: Workspace, path: str, caption: str) -> Artifact:
-    """The file as it is stored: one spelling of its path, so that twice attached is once."""
+def artifact(workspace: Workspace, path: str, caption: str) -> Artifact:
+    """A file of a job as it is stored: one spelling of its path, so that twice attached is once.
+
+    Raises: ToolFailed when it is not there, or nothing is in it.
+    """
     size = workspace.size(path)
     place = workspace.resolve(path).relative_to(workspace.root)
     if size == 0:

@@ -27,7 +27,10 @@ from bridge.tools.workspace import Workspace
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """One attempt at a job, as its tools see it. `closing` is unwound when the attempt is over."""
+    """One attempt at a job, as its tools see it. `closing` is unwound when the attempt is over.
+
+    `granted` are the families that its kind allows; None allows all.
+    """
 
     queue: Queue
     job: Job
@@ -35,6 +38,7 @@ class Context:
     settings: Settings
     closing: AsyncExitStack
     outgoing: Outgoing
+    granted: frozenset[str] | None = None
 
     @property
     def profile(self) -> Path:
@@ -58,5 +62,10 @@ async def tools_for(context: Context) -> list[Tool]:
         *ask_tools(queue, job),
         *file_tools(workspace),
         *skill_tools(context.profile),
-        *(tool for family in FAMILIES.values() for tool in family(context)),
+        *(
+            tool
+            for name, family in FAMILIES.items()
+            if context.granted is None or name in context.granted
+            for tool in family(context)
+        ),
     ]

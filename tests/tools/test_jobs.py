@@ -1,12 +1,16 @@
 """The tools by which the main agent hands work over and speaks about it."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from fakes import a_job, claimed, shell
+from own_kinds import write_kind
 
 from bridge.agent.tool import Tool, ToolFailed
+from bridge.kinds.built_in import BUILT_IN
+from bridge.kinds.registry import Kinds
 from bridge.models import PROMPT_CHARS_MAX, Artifact, Job, JobStatus
 from bridge.queue import Queue
 from bridge.received import Received, Sent
@@ -375,3 +379,60 @@ async def test_the_same_words_about_another_file_are_another_job(queue: Queue) -
     for files in ((), (one,), (other,)):
         with pytest.raises(ToolFailed, match="Already pending as job"):
             await call(queue, "start_background_job", turn(3, *files), **TASK)
+
+
+# --- kinds ----------------------------------------------------------------------------------------
+
+
+def of_profile(queue: Queue, folder: Path) -> dict[str, Tool]:
+    """The tools of a turn where the profile has a kind of its own."""
+    write_kind(folder)
+    origin = Origin(chat_id="7", thread_id=0, user_id="70", message_id=12, source="update:1")
+    kinds = Kinds(folder).usable()
+    return {tool.name: tool for tool in job_tools(queue, origin, kinds)}
+
+
+async def test_the_model_chooses_among_the_built_in_kinds_and_those_of_the_profile(
+    queue: Queue, tmp_path: Path
+) -> None:
+    usual = tools(queue)["start_background_job"].properties
+    offered = of_profile(queue, tmp_path)["start_background_job"].properties
+
+    assert usual["kind"]["enum"] == [*BUILT_IN, "other"]
+    assert "data" not in usual
+    assert offered["kind"]["enum"] == [*BUILT_IN, "invoice", "other"]
+    assert "invoice: make an invoice" in offered["kind"]["description"]
+    assert "kind invoice takes customer (text), hours (number)" in offered["data"]["description"]
+
+
+async def test_a_job_of_such_a_kind_carries_its_data_and_what_its_kind_says(
+    queue: Queue, tmp_path: Path
+) -> None:
+    turn = of_profile(queue, tmp_path)
+    data = '{"customer": "Jansen", "hours": 2}'
+
+    await call(queue, "start_background_job", turn, **{**TASK, "kind": "invoice", "data": data})
+
+    job = await only_job(queue)
+    assert (job.kind, job.data, job.priority, job.timeout_s) == ("invoice", data, 3, 60.0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "sentence"),
+    [
+        ("invoice", "", "customer is missing, hours is missing; kind invoice takes customer"),
+        ("invoice", '{"customer": "x", "hours": 0}', "hours must be more than 0"),
+        ("invoice", "{", "its data is no JSON; kind invoice takes"),
+        ("research", '{"topic": "x"}', "research takes no data: put it into the instructions."),
+    ],
+)
+async def test_data_of_the_model_that_does_not_fit_starts_nothing(
+    queue: Queue, tmp_path: Path, kind: str, data: str, sentence: str
+) -> None:
+    turn = of_profile(queue, tmp_path)
+
+    with pytest.raises(ToolFailed) as failed:
+        await call(queue, "start_background_job", turn, **{**TASK, "kind": kind, "data": data})
+
+    assert str(failed.value).startswith(sentence)
+    assert await queue.jobs() == []
