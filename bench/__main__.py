@@ -1,6 +1,6 @@
 """`python -m bench [NAME …]`: print the figures as JSON, one line each.
 
-Names: replies, hand_over, slow_model, pick_up, installed, idle_cpu, request, looks, queue.
+Names: replies, hand_over, slow_model, pick_up, installed, idle_cpu, request, looks, caching, queue.
 Exit code 1 when a goal is missed.
 """
 
@@ -9,7 +9,7 @@ import json
 import os
 import sys
 
-from bench import chat, footprint, looks, queue
+from bench import caching, chat, footprint, looks, queue
 
 BENCHES = {
     "replies": chat.replies,
@@ -20,6 +20,7 @@ BENCHES = {
     "idle_cpu": footprint.idle_cpu,
     "request": footprint.request,
     "looks": looks.looks,
+    "caching": caching.caching,
     "queue": queue.queue,
 }
 

@@ -12,7 +12,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,27 +74,33 @@ async def kitt(
     concurrency: int = 4,
     start: bool = True,
     python: str = sys.executable,
+    environ: Mapping[str, str] | None = None,
+    caches: bool = True,
 ) -> AsyncIterator[Stack]:
-    """A stack on a fresh profile; chats 1 … `chats` may use it."""
+    """A stack on a fresh profile; chats 1 … `chats` may use it. `environ` is put above its own.
+
+    `caches`: the emulated model has a prompt cache.
+    """
     folder = Path(tempfile.mkdtemp(prefix="kitt-bench-"))
-    telegram, claude = TelegramEmulator(), ClaudeEmulator()
+    telegram, claude = TelegramEmulator(), ClaudeEmulator(caches=caches)
     await telegram.start()
     await claude.start()
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(SETTINGS)}
-    environ = {
+    variables = {
         **inherited,
         "KITT_PROFILE": str(folder / "profile"),
         "KITT_OWNER": ",".join(str(chat) for chat in range(1, chats + 1)),
         "KITT_WORKERS": str(workers),
         "KITT_WORKER_CONCURRENCY": str(concurrency),
-        "KITT_CHAT_CONCURRENCY": str(workers * concurrency),  # one chat may have all of them
+        "KITT_CHAT_CONCURRENCY": str(max(1, workers * concurrency)),  # one chat may have all
         "TELEGRAM_BOT_TOKEN": DEMO_BOT,
         "TELEGRAM_BASE_URL": telegram.base_url,
         "TELEGRAM_BASE_FILE_URL": telegram.base_file_url,
         "ANTHROPIC_API_KEY": claude.key,
         "ANTHROPIC_BASE_URL": claude.base_url,
+        **(environ or {}),
     }
-    stack = Stack(telegram, claude, folder / "profile", environ, python)
+    stack = Stack(telegram, claude, folder / "profile", variables, python)
     try:
         if start:
             await stack.up()

@@ -86,12 +86,15 @@ class ClaudeEmulator:
         script: Script | None = None,
         key: str = KEY,
         clock: Callable[[], float] = time.monotonic,
+        caches: bool = True,
     ) -> None:
+        """`caches`: off, it is a provider that knows no prompt cache."""
         self.script = script if script is not None else story()
         self.key = key
         self._log = Log(clock=clock)
         self._faults = Faults()
         self._cache = PromptCache(clock=clock)
+        self._caches = caches
         self._signer = Signer(key)
         self._runner: web.AppRunner | None = None
         self._stopping = False
@@ -202,7 +205,8 @@ class ClaudeEmulator:
         model = check(body, betas=exchange.betas)
         prompt = self._checked(body, model)
         reply = self._scripted(Request(body, record.headers))
-        account = self._cache.account(prompt, tokens_min=model.cache_tokens_min)
+        tokens_min = model.cache_tokens_min if self._caches else prompt.tokens + 1
+        account = self._cache.account(prompt, tokens_min=tokens_min)
         try:
             rendered = render(
                 reply,
