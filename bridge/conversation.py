@@ -17,6 +17,7 @@ from bridge.store import Tx
 
 Block = dict[str, Any]
 _OWN_TAG = re.compile(r"<(?=\s*/?\s*kitt-)", re.IGNORECASE)
+SUMMARY = "summary:"  # before a name: what summing that conversation up has cost
 EVENT_CHARS_MAX = 1_500  # of a result fed back to the chat; the rest is a get_job away
 
 
@@ -47,7 +48,7 @@ def job_conversation(job_id: int) -> str:
 
 def whose(conversation: str) -> tuple[str | None, int | None]:
     """The chat or the job a conversation belongs to, by its name; the other is None."""
-    kind, _, rest = conversation.partition(":")
+    kind, _, rest = conversation.removeprefix(SUMMARY).partition(":")
     if kind == "job" and rest.isdecimal():
         return None, int(rest)
     return (rest.rpartition(":")[0], None) if kind == "chat" else (None, None)
@@ -69,8 +70,11 @@ def append(tx: Tx, conversation: str, message: Message, *, now: str) -> bool:
 
 
 def load(tx: Tx, conversation: str) -> list[Message]:
-    """Everything the model sees, oldest first."""
-    return [_message(row) for row in tx.all("messages_of", conversation=conversation)]
+    """Everything the model sees, oldest first; a summary of what was before it comes first."""
+    known = tx.one("summary_of", conversation=conversation)
+    summary = [_summary(known["summary"])] if known is not None and known["summary"] else []
+    shown = tx.all("messages_of", conversation=conversation)
+    return [*summary, *(_message(row) for row in shown)]
 
 
 def load_all(tx: Tx, conversation: str) -> list[Message]:
@@ -88,15 +92,19 @@ def _message(row: Row) -> Message:
     )
 
 
-def trim(tx: Tx, conversation: str, *, keep: int) -> None:
-    """Show the model about the last `keep` messages, from a border that splits no tool call."""
-    messages = load(tx, conversation)
+def border(messages: list[Message], keep: int) -> int:
+    """Where at least the last `keep` messages begin, so that no tool call is split; 0 = nowhere."""
     for index in range(len(messages) - keep, 0, -1):
         message = messages[index]
         starts = message.role == "user" and message.content[0].get("type") != "tool_result"
         if starts and messages[index - 1].stop_reason != "tool_use":
-            tx.run("trim_conversation", conversation=conversation, first_id=messages[index - 1].id)
-            return
+            return index
+    return 0
+
+
+def _summary(text: str) -> Message:
+    block = {"type": "text", "text": f"<kitt-summary>{text}</kitt-summary>"}
+    return Message(role="user", content=[block])
 
 
 def without_tags(text: str) -> str:

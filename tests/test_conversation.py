@@ -120,16 +120,14 @@ async def test_forgotten_messages_stay_in_the_file_and_are_not_shown(store: Stor
     assert len(shell(store.path, "SELECT id FROM messages")) == 2
 
 
-async def test_trim_keeps_the_last_messages(store: Store) -> None:
+async def test_border_is_where_the_last_messages_begin(store: Store) -> None:
     for number in range(1, 7):
         await append(store, text("user" if number % 2 else "assistant", str(number)))
 
-    await store.write(lambda tx: conversation.trim(tx, CHAT, keep=2))
-
-    assert await words(store) == ["5", "6"]
+    assert conversation.border(await load(store), 2) == 4
 
 
-async def test_trim_splits_no_tool_call(store: Store) -> None:
+async def test_border_splits_no_tool_call(store: Store) -> None:
     result = {"type": "tool_result", "tool_use_id": "t1", "content": "3"}
     call = {"type": "tool_use", "id": "t1", "name": "add", "input": {}}
     await append(store, text("user", "old"))
@@ -139,18 +137,25 @@ async def test_trim_splits_no_tool_call(store: Store) -> None:
     await append(store, Message(role="user", content=[result]))
     await append(store, text("assistant", "answer"))
 
-    await store.write(lambda tx: conversation.trim(tx, CHAT, keep=2))
-
-    assert await words(store) == ["question", "", "", "answer"]
+    assert conversation.border(await load(store), 2) == 2
 
 
-async def test_trim_leaves_a_short_conversation_alone(store: Store) -> None:
+async def test_a_short_conversation_has_no_border(store: Store) -> None:
     await append(store, text("user", "one"))
     await append(store, text("assistant", "two"))
 
-    await store.write(lambda tx: conversation.trim(tx, CHAT, keep=10))
+    assert conversation.border(await load(store), 10) == 0
 
-    assert await words(store) == ["one", "two"]
+
+async def test_a_summary_comes_before_what_is_left_and_is_forgotten_with_it(store: Store) -> None:
+    for number in range(1, 5):
+        await append(store, text("user" if number % 2 else "assistant", str(number)))
+    about = {"conversation": CHAT, "first_id": 2, "summary": "One and two.", "since": 0}
+    await store.write(lambda tx: tx.run("put_summary", **about))
+
+    assert await words(store) == ["<kitt-summary>One and two.</kitt-summary>", "3", "4"]
+    await store.write(lambda tx: tx.run("forget_conversation", conversation=CHAT))
+    assert await words(store) == []
 
 
 async def test_event_says_which_job_ended_and_how(store: Store) -> None:

@@ -57,22 +57,27 @@ SELECT id, role, content, source, stop_reason FROM messages
 SELECT id, role, content, source, stop_reason FROM messages
  WHERE conversation = :conversation ORDER BY id
 
--- name: count_messages
--- How many messages the model is shown.
-SELECT count(*) FROM messages
+-- name: size_of_conversation
+-- How many messages the model is shown, and how many characters they are.
+SELECT count(*) AS messages, coalesce(sum(length(content)), 0) AS chars FROM messages
  WHERE conversation = :conversation
    AND id > coalesce((SELECT first_id FROM conversations WHERE name = :conversation), 0)
+
+-- name: summary_of
+-- What was said before these messages, in short, and up to which one.
+SELECT first_id, summary FROM conversations WHERE name = :conversation
 
 -- name: forget_conversation
 -- /new: what was said stays in the file and is no longer shown to the model.
 INSERT INTO conversations (name, first_id)
 SELECT :conversation, coalesce(max(id), 0) FROM messages WHERE conversation = :conversation
-ON CONFLICT (name) DO UPDATE SET first_id = excluded.first_id
+ON CONFLICT (name) DO UPDATE SET first_id = excluded.first_id, summary = NULL
 
--- name: trim_conversation
--- Messages up to this id are no longer shown to the model.
-INSERT INTO conversations (name, first_id) VALUES (:conversation, :first_id)
-ON CONFLICT (name) DO UPDATE SET first_id = max(first_id, excluded.first_id)
+-- name: put_summary
+-- It stands for the messages up to first_id; not where another one, or /new, came first.
+INSERT INTO conversations (name, first_id, summary) VALUES (:conversation, :first_id, :summary)
+ON CONFLICT (name) DO UPDATE SET first_id = excluded.first_id, summary = excluded.summary
+      WHERE first_id = :since
 
 -- name: frozen
 -- System prompt and tools a job started with; a thinking block is valid only under the same ones.

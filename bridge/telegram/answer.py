@@ -52,8 +52,6 @@ from bridge.tools.jobs import active_jobs, job_tools
 from bridge.tools.schedules import schedule_tools
 
 log = logging.getLogger(__name__)
-MESSAGES_MAX: Final = 60  # shown to the model; cut to the newest 40 when there are more
-MESSAGES_KEPT: Final = 40
 STOPPED_NOTE: Final = "[stopped by the user]"
 
 
@@ -104,6 +102,7 @@ class Answer:
         try:
             async with asyncio.timeout(None) as self._limit:
                 await self._run_turn()
+            self._agent.compact(self._conversation)
         except TimeoutError:
             self._left = True
             log.info("The work for an answer goes on as a job")
@@ -315,20 +314,16 @@ class Answer:
         """The person's messages, one each: the state of the chat's jobs first, a directive last."""
         store = self._agent.queue.store
 
-        def look(tx: Tx) -> tuple[list[Job], int, int | None]:
+        def look(tx: Tx) -> tuple[list[Job], int | None]:
             jobs = active_jobs(tx, self._last.chat_id)
             self._replied = job_replies.replied_to(tx, self._batch)
-            messages = int(tx.value("count_messages", conversation=self._conversation))
             if len(self._batch) > 1 or any(item.files or item.edit_id for item in self._batch):
                 self._shown = conversation.load(tx, self._conversation)
-            return jobs, messages, tx.value("shown_message", update_id=self._batch[0].update_id)
+            return jobs, tx.value("shown_message", update_id=self._batch[0].update_id)
 
-        jobs, messages, shown = await store.read(look)
+        jobs, shown = await store.read(look)
         if self._stream.message_id is None:
             self._stream.message_id = shown  # by a bridge that was killed over it
-        if messages > MESSAGES_MAX:
-            name, keep = self._conversation, MESSAGES_KEPT
-            await store.write(lambda tx: conversation.trim(tx, name, keep=keep), durable=False)
         mark = self._replied.mark if self._replied else ""
         background = self._asked_for_background()
         return with_marks(self._opened(seen=seen), jobs, about=mark, background=background)

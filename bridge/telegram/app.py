@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, Final, cast
 
 from bridge import groups
+from bridge.agent.compaction import Compactor
 from bridge.agent.model import Model
 from bridge.budgets import Budgets
 from bridge.clock import Clock
@@ -155,11 +156,13 @@ class Bridge:
     def _answering(
         self, settings: Settings, model: Model, schedules: ScheduleCommands, **about: Any
     ) -> Agent:
+        thinking: dict[str, Any] = {"model": model, "model_name": settings.model}
+        thinking["budgets"] = Budgets.of(settings)
+        compactor = Compactor(store=self._store, clock=self._clock, **thinking)
         return Agent(
             **about,
-            model=model,
-            model_name=settings.model,
-            budgets=Budgets.of(settings),
+            **thinking,
+            compact=partial(self._errands.run, compactor.compact),
             prompt=main_prompt(settings.profile),
             kinds=tuple(Kinds(settings.profile).usable()),
             schedules=schedules,

@@ -32,6 +32,7 @@ class Agent:
     chosen: Chosen
     is_owner: Callable[[Incoming], bool]
     admits: Callable[[Incoming], bool]  # still: who asks may be shut out while it is answered
+    compact: Callable[[str], None]  # a conversation that may have become long
 
     def purse(self, conversation: str, user_id: str) -> Purse:
         """The money for one answer."""

@@ -26,7 +26,14 @@ DIRECTIVE: Final = (
     "<kitt-directive>The user asked for a background job: call start_background_job, or "
     "propose_schedule when it must recur.</kitt-directive>"
 )
-OUR_MARKS: Final = ("<kitt-event", "<kitt-state", "<kitt-directive", "<kitt-file", "<kitt-job")
+OUR_MARKS: Final = (
+    "<kitt-event",
+    "<kitt-state",
+    "<kitt-directive",
+    "<kitt-file",
+    "<kitt-job",
+    "<kitt-summary",
+)
 NO_TEXT: Final = "(no text)"
 HEARD: Final = "\n(spoken; the words are a transcriber's)"
 
