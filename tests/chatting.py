@@ -148,7 +148,9 @@ class Person:
         """Write a message and wait for the whole answer to it."""
         return await self.sees(after=self.say(text, **how))
 
-    async def sees(self, words: str = "", *, after: int = 0, timeout_s: float = 6.0) -> ChatMessage:
+    async def sees(
+        self, words: str = "", *, after: int = 0, timeout_s: float = 15.0
+    ) -> ChatMessage:
         """The first whole message of the bot with these words, after that message."""
         return await self.telegram.wait_for(
             lambda _: next(
@@ -163,7 +165,7 @@ class Person:
         )
 
     async def sees_where(
-        self, fits: Callable[[ChatMessage], bool], timeout_s: float = 6.0
+        self, fits: Callable[[ChatMessage], bool], timeout_s: float = 15.0
     ) -> ChatMessage:
         """The first message of the bot that fits."""
         return await self.telegram.wait_for(

@@ -12,10 +12,10 @@ LAST_PAUSE_S: Final = 0.05
 
 
 @overload
-async def until(condition: Callable[[], Awaitable[T]], timeout_s: float = 5.0) -> T: ...
+async def until(condition: Callable[[], Awaitable[T]], timeout_s: float = 15.0) -> T: ...
 @overload
-async def until(condition: Callable[[], T], timeout_s: float = 5.0) -> T: ...
-async def until(condition: Callable[[], object], timeout_s: float = 5.0) -> object:
+async def until(condition: Callable[[], T], timeout_s: float = 15.0) -> T: ...
+async def until(condition: Callable[[], object], timeout_s: float = 15.0) -> object:
     """Ask again and again until the answer is true, and return it.
 
     `condition` may be a plain or an async function. Fails with the last answer after `timeout_s`.

@@ -107,7 +107,7 @@ class TelegramWorld:
             and (chat_id is None or call.chat_id == chat_id)
         ]
 
-    async def wait_for(self, predicate: Callable[[Self], T | None], timeout_s: float = 5.0) -> T:
+    async def wait_for(self, predicate: Callable[[Self], T | None], timeout_s: float = 15.0) -> T:
         """The first truthy result of `predicate`, tried now and after every change.
 
         Raises: TimeoutError that names the last calls, after `timeout_s` seconds.

@@ -199,12 +199,14 @@ async def test_another_program_with_the_token_is_logged_and_the_bridge_lives(
     assert not house.running.done()
 
 
-async def test_a_database_locked_for_a_moment_loses_nothing(bridge: House, chat: Person) -> None:
+async def test_a_database_locked_for_a_moment_loses_nothing(
+    bridge: House, chat: Person, telegram: TelegramEmulator
+) -> None:
     with sqlite3.connect(bridge.settings.database, isolation_level=None) as other:
         other.execute("BEGIN EXCLUSIVE")
         chat.say("/bg Count the pelicans")
         chat.say("What is 17 * 23?")
-        await until(bridge.asked)
+        await until(lambda: telegram.calls("sendChatAction"))  # both are being handled
         other.execute("ROLLBACK")
     other.close()
 
