@@ -19,7 +19,7 @@ from bridge.tools.workspace import Workspace
 if TYPE_CHECKING:
     from bridge.tools.toolbox import Context
 
-PACKAGES: Final = ("pandas", "numpy", "matplotlib", "pypdf", "docx", "fpdf")
+PACKAGES: Final = ("pandas", "numpy", "matplotlib", "pypdf", "docx", "reportlab")
 NAMED_MAX: Final = 40  # files in a result
 LIMITS: Final = Limits()
 CLOSED_IN: Final = (

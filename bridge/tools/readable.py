@@ -1,26 +1,13 @@
-"""The text of a page or a PDF file, read by a program of its own.
+"""The text of a page or a PDF file, read in another process: it may come from anyone."""
 
-What is read comes from anyone: a parser may hang in it, fill the memory or crash. So it runs in
-another process with limits, which is killed when it takes too long and holds no secret. Run as
-`python -m bridge.tools.readable`: the order as JSON in the first line of standard input and the
-bytes after it, the answer as JSON on standard output.
-"""
-
-import asyncio
 import importlib.util
-import json
-import os
-import sys
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 from bridge.agent.tool import ToolFailed
-from bridge.settings import harmless_environment
+from bridge.tools import apart
 
-SECONDS: Final = 30.0
-MEMORY_BYTES_MAX: Final = 1_500_000_000
 CHARS_MAX: Final = 1_000_000
 LINKS_MAX: Final = 150
 LINK_CHARS_MAX: Final = 80
@@ -45,45 +32,20 @@ async def readable(data: bytes, *, kind: str, url: str, charset: str = "") -> Re
 
     Raises: ToolFailed when it cannot be read.
     """
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "bridge.tools.readable",
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-        cwd=Path(__file__).parents[2],
-        env=harmless_environment(),
-    )
-    order = json.dumps({"kind": kind, "url": url, "charset": charset}).encode()
+    order = {"kind": kind, "url": url, "charset": charset}
     try:
-        async with asyncio.timeout(SECONDS):
-            output, _ = await process.communicate(order + b"\n" + data)
-    except TimeoutError:
-        raise ToolFailed(f"The text of this {kind} could not be read in {SECONDS:.0f} s.") from None
-    finally:
-        with suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
-    if process.returncode != 0:
-        raise ToolFailed(f"The text of this {kind} could not be read: download_file can keep it.")
-    found = json.loads(output)
+        found, _ = await apart.ask("readable", order, data)
+    except apart.NoAnswer as error:
+        text = f"The text of this {kind} could not be read (it {error}): download_file can keep it."
+        raise ToolFailed(text) from None
     links = tuple((str(address), str(words)) for address, words in found["links"])
     return Readable(title=found["title"], text=found["text"], links=links)
 
 
-def main() -> None:
-    """The other process."""
-    import resource
-
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES_MAX, MEMORY_BYTES_MAX))
-    resource.setrlimit(resource.RLIMIT_CPU, (int(SECONDS), int(SECONDS)))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
-    order = json.loads(sys.stdin.buffer.readline())
-    data = sys.stdin.buffer.read()
-    found = _pdf(data) if order["kind"] == "pdf" else _html(data, order["url"], order["charset"])
-    with os.fdopen(os.dup(1), "w", encoding="utf-8") as out:
-        json.dump(found, out)
+def _read(order: dict[str, Any], data: bytes) -> apart.Answer:
+    if order["kind"] == "pdf":
+        return _pdf(data), b""
+    return _html(data, order["url"], order["charset"]), b""
 
 
 def _html(data: bytes, url: str, charset: str) -> dict[str, Any]:
@@ -134,4 +96,4 @@ def _pdf(data: bytes) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main()
+    apart.serve(_read)

@@ -18,6 +18,7 @@ from bridge.settings import Settings
 from bridge.tools.apis import api_tools
 from bridge.tools.ask import ask_tools
 from bridge.tools.code import code_tools
+from bridge.tools.documents import document_tools
 from bridge.tools.files import file_tools
 from bridge.tools.report import report_tools
 from bridge.tools.skills import skill_tools
@@ -51,6 +52,7 @@ FAMILIES: Final[dict[str, Family]] = {
     "web": web_tools,
     "apis": api_tools,
     "code": code_tools,
+    "documents": document_tools,
 }
 
 
