@@ -18,23 +18,26 @@ TRIED_FOR_S: Final = 20.0
 LIMITS: Final = Limits(memory_mb=200, file_mb=1, processes=24)
 
 
-@cache
 def sandbox_of(profile: Path, searched: str = SEARCHED) -> tuple[Walls | None, str]:
     """The sandbox of this process, or None and a sentence about why there is none.
 
     Takes a tenth of a second the first time; `profile` is what must not be seen in it, `searched`
     are the folders where its programs are.
     """
-    walls, problem = walls_here(searched)
+    walls, problem = _found(searched)
     if walls is None:
         return None, problem
     for private in (profile, Path(".env")):
         if private.exists() and shows(walls, private):
-            text = (
-                f"The sandbox would show {private.resolve()}: move it out of the system's folders."
-            )
-            return None, text
-    problem = _tried(walls)
+            return None, f"The sandbox would show {private.resolve()}: move it to another folder."
+    return walls, ""
+
+
+@cache
+def _found(searched: str) -> tuple[Walls | None, str]:
+    """Tried once in a process."""
+    walls, problem = walls_here(searched)
+    problem = problem or (_tried(walls) if walls is not None else "")
     return (None, problem) if problem else (walls, "")
 
 
