@@ -8,11 +8,12 @@ import asyncio
 import json
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from bridge.agent.loop import Limits, Outcome, Turn
-from bridge.agent.model import Model, sees, server_tools
+from bridge.agent.model import Model
+from bridge.agent.providers import Provider, provider_of
 from bridge.agent.tool import Tool, ToolFailed
 from bridge.budgets import Budgets, Purse
 from bridge.clock import Clock
@@ -33,8 +34,7 @@ from bridge.tools.report import artifact
 from bridge.tools.toolbox import Context, tools_for
 from bridge.tools.workspace import Workspace
 
-LIMITS: Final = Limits(calls_max=60, max_tokens=32_000)
-SMALL_LIMITS: Final = Limits(calls_max=60, max_tokens=8_000)  # what most other models can write
+CALLS_MAX: Final = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +127,7 @@ async def _turn(
 ) -> None:
     settings, job, workspace = work.settings, context.job, context.workspace
     name, model_name = job_conversation(job.id), settings.worker_model
+    provider = provider_of(settings, model_name)
     tools = await tools_for(context)
     frozen = await _frozen(work, name, tools, kind)
     turn = Turn(
@@ -138,23 +139,23 @@ async def _turn(
         system=frozen["system"],
         tools=tools,
         schemas=frozen["tools"],
-        server_tools=_not_ours(model_name, settings.anthropic_base_url, frozen["tools"]),
-        limits=_limits(model_name, kind),
+        server_tools=_not_ours(provider, frozen["tools"]),
+        limits=_limits(provider, kind),
         purse=_purse(work, job, kind),
         guard=lambda tx: work.queue.require(tx, job),
         on_end=end,
         files_dir=settings.files_dir,
+        sees=provider.images,
     )
     earlier = await told_of_earlier(work.queue, job, workspace, settings.jobs_dir)
-    about: dict[str, Any] = {"source": name, "sees": sees(model_name), "earlier": earlier}
+    about: dict[str, Any] = {"source": name, "sees": provider.images, "earlier": earlier}
     await turn.run([await opening_of(job, workspace, settings.files_dir, data=data, **about)])
 
 
-def _not_ours(model_name: str, base_url: str, ours: list[dict[str, Any]]) -> tuple[str, ...]:
+def _not_ours(provider: Provider, ours: list[dict[str, Any]]) -> tuple[str, ...]:
     """The provider's tools but those of which the job has one of the same name."""
     names = {tool["name"] for tool in ours}
-    kinds = server_tools(model_name, base_url)
-    return tuple(kind for kind in kinds if kind.rpartition("_")[0] not in names)
+    return tuple(kind for kind in provider.server_tools if kind.rpartition("_")[0] not in names)
 
 
 def _purse(work: Work, job: Job, kind: Kind | None) -> Purse:
@@ -170,10 +171,9 @@ def _purse(work: Work, job: Job, kind: Kind | None) -> Purse:
     )
 
 
-def _limits(model_name: str, kind: Kind | None) -> Limits:
-    limits = LIMITS if model_name.startswith("claude-") else SMALL_LIMITS
+def _limits(provider: Provider, kind: Kind | None) -> Limits:
     calls_max = kind.budget.calls_max if kind else None
-    return replace(limits, calls_max=calls_max) if calls_max else limits
+    return Limits(calls_max=calls_max or CALLS_MAX, max_tokens=provider.tokens_max)
 
 
 async def _frozen(work: Work, name: str, tools: list[Tool], kind: Kind | None) -> dict[str, Any]:

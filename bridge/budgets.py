@@ -168,12 +168,13 @@ class Purse:
         now = self._clock.now()
         counted_micro = 0
         for each in used:
-            counted = self._budgets.counted(model, each, now)
+            name = each.model or model
+            counted = self._budgets.counted(name, each, now)
             counted_micro += counted
             usage.account(
                 tx,
                 conversation=self._conversation,
-                model=model,
+                model=name,
                 usage=each,
                 now=now,
                 user_id=self._user_id,

@@ -109,7 +109,9 @@ class Job:
     continues: int | None = None  # the job whose work it goes on with
     options: str | None = None  # JSON list: what may be tapped as an answer to the question
     approve_by: str | None = None  # UTC stamp: it asks to be allowed something, until then
-    held_by: str = ""  # while scheduled: waits for "model" or "budget"; done: cut by "budget"
+    held_by: str = (
+        ""  # scheduled: waits for "model", "budget"; done: cut by "budget", by "fallback"
+    )
 
     @classmethod
     def from_row(cls, row: sqlite3.Row) -> "Job":

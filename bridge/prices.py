@@ -25,6 +25,7 @@ class Usage:
     cache_write_1h: int = 0  # … and those of them that are kept for an hour, which costs more
     web_searches: int = 0
     latency_ms: int = 0
+    model: str = ""  # when it was not the one that was asked
 
     @property
     def prompt_tokens(self) -> int:

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, Final
 
 from bridge import keeper, logs
-from bridge.agent.model import AnthropicModel
+from bridge.agent.fallback import model_of
 from bridge.breaker import Breaker
 from bridge.budgets import release_held
 from bridge.clock import Clock
@@ -110,7 +110,7 @@ async def _bridge(settings: Settings, store: Store, clock: Clock, *, supervised:
     from bridge.supervision_renewal import renew_workers
     from bridge.telegram.app import Bridge
 
-    model = _model(settings)
+    model = model_of(settings)
     renew = partial(renew_workers, settings, clock) if supervised else None
     bridge = Bridge(settings=settings, store=store, model=model, clock=clock, renew=renew)
     _on_signals(bridge.stop)
@@ -130,7 +130,7 @@ async def _worker(
     from bridge.worker import Worker
 
     await asyncio.to_thread(sandbox_of, settings.profile)  # once, before a job waits for it
-    model = GuardedModel(_model(settings), Breaker(store, clock, settings.owners))
+    model = GuardedModel(model_of(settings), Breaker(store, clock, settings.owners))
     work = Work(
         queue=Queue(
             store=store,
@@ -160,10 +160,6 @@ async def _worker(
     finally:
         watching.cancel()
         await model.close()
-
-
-def _model(settings: Settings) -> AnthropicModel:
-    return AnthropicModel(key=settings.need_key(), base_url=settings.anthropic_base_url)
 
 
 def _on_signals(stop: Callable[[], None]) -> None:

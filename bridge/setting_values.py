@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
 from urllib.parse import urlsplit
@@ -56,6 +57,13 @@ def price(name: str, text: str) -> tuple[int, int]:
             f"got {text!r}."
         )
     return micro(name, read.strip()), micro(name, written.strip())
+
+
+def one_of(name: str, text: str, choices: Sequence[str]) -> str:
+    """One of these words, or "" for none."""
+    if text and text not in choices:
+        raise ConfigError(f"{name} must be one of {', '.join(choices)}; got {text!r}.")
+    return text
 
 
 def number(name: str, text: str, *, low: int, high: int) -> int:

@@ -20,6 +20,7 @@ from bridge.setting_values import (
     memory_mb,
     micro,
     number,
+    one_of,
     price,
     seconds,
     url,
@@ -34,6 +35,7 @@ VARIABLES: Final[dict[str, tuple[str, str]]] = {
     "TELEGRAM_BASE_FILE_URL": ("https://api.telegram.org/file/bot", "its files, ends in /file/bot"),
     "ANTHROPIC_API_KEY": ("", "key of the model provider"),
     "ANTHROPIC_BASE_URL": ("", "Messages API of another provider, without /v1"),
+    "KITT_PROVIDER": ("", "who that is, where its address does not say: anthropic, openai, …"),
     "KITT_PROFILE": ("./profile", "folder with persona, skills and memory/kitt.db"),
     "KITT_OWNER": ("", "Telegram user ids that may use the bot, comma-separated"),
     "KITT_WORKERS": ("2", "worker processes under `kitt up`"),
@@ -64,10 +66,18 @@ VARIABLES: Final[dict[str, tuple[str, str]]] = {
     "KITT_SEARCH_KEY": ("", "its key; needed for brave and tavily"),
     "KITT_MODEL": ("claude-haiku-5-5", "model that answers in the chat"),
     "KITT_WORKER_MODEL": ("claude-sonnet-5-5", "model that does the jobs"),
+    "KITT_FALLBACK_MODEL": ("", "model asked once when one of these refuses or is away"),
 }
 HARMLESS: Final = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "TZ", "USER")
 SEARCHES: Final = ("", "searxng", "brave", "tavily")
-_FOREIGN_HOSTS = ("deepseek.", "moonshot.", "z.ai", "minimax.")
+_FOREIGN_HOSTS = (
+    *("deepseek.", "moonshot.", "z.ai", "bigmodel.", "minimax.", "minimaxi."),
+    *("openrouter.", "openai.com", "ollama.com"),
+)
+PROVIDER_NAMES: Final = (
+    *("anthropic", "openai", "deepseek", "kimi", "glm", "minimax", "openrouter"),
+    *("ollama", "llamacpp", "lmstudio", "vllm"),
+)
 
 
 _KEY_NAME = re.compile(r"[A-Z][A-Z0-9_]*_(KEY|TOKEN|SECRET|PASSWORD)")
@@ -113,6 +123,8 @@ class Settings:
     zone: str = ""
     model: str = VARIABLES["KITT_MODEL"][0]
     worker_model: str = VARIABLES["KITT_WORKER_MODEL"][0]
+    fallback_model: str = ""
+    provider: str = ""
     transcriber: tuple[str, ...] = ()
     transcriber_url: str = ""
     transcriber_key: Secret = field(default_factory=lambda: Secret(""))
@@ -206,6 +218,8 @@ class Settings:
             zone=zone(get("KITT_ZONE")),
             model=get("KITT_MODEL"),
             worker_model=get("KITT_WORKER_MODEL"),
+            fallback_model=get("KITT_FALLBACK_MODEL"),
+            provider=one_of("KITT_PROVIDER", get("KITT_PROVIDER"), PROVIDER_NAMES),
             transcriber=command("KITT_TRANSCRIBER", get("KITT_TRANSCRIBER")),
             transcriber_url=url("KITT_TRANSCRIBER_URL", get("KITT_TRANSCRIBER_URL").rstrip("/")),
             transcriber_key=Secret(get("KITT_TRANSCRIBER_KEY")),
@@ -261,10 +275,16 @@ class Settings:
     def _check_model_names(self) -> None:
         """Some providers map any `claude-…` name to a model of their own without saying so."""
         foreign = any(host in self.anthropic_base_url for host in _FOREIGN_HOSTS)
-        for name, model in (("KITT_MODEL", self.model), ("KITT_WORKER_MODEL", self.worker_model)):
+        if self.provider:
+            foreign = self.provider != "anthropic"
+        for name, model in (
+            ("KITT_MODEL", self.model),
+            ("KITT_WORKER_MODEL", self.worker_model),
+            ("KITT_FALLBACK_MODEL", self.fallback_model),
+        ):
             if foreign and model.startswith("claude-"):
                 raise ConfigError(
-                    f"{name} is {model}, which the provider at ANTHROPIC_BASE_URL does not have: "
+                    f"{name} is {model}, which this provider does not have: "
                     f"set {name} to one of its own models."
                 )
 

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from bridge import people
-from bridge.agent.model import AnthropicModel, Request
+from bridge.agent.fallback import model_of
+from bridge.agent.model import Request
 from bridge.clock import Clock
 from bridge.env_file import write_env_file
 from bridge.errors import ConfigError, KittError, ModelRefused, ModelUnavailable, TryLater
@@ -344,7 +345,7 @@ async def try_key(settings: Settings) -> None:
         raise ConfigError(
             "ANTHROPIC_API_KEY holds a space or a character that no key has: copy it again."
         )
-    model = AnthropicModel(key=key, base_url=settings.anthropic_base_url)
+    model = model_of(replace(settings, fallback_model=""))
     request = Request(
         model=settings.model,
         system="Answer with one word.",

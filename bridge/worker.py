@@ -321,7 +321,7 @@ class Worker:
             if outcome.kind == "refused":
                 self._queue.fail_in(tx, job, f"refused: {outcome.text}", again=False)
             else:
-                cut_by = "budget" if outcome.cut else ""
+                cut_by = "budget" if outcome.cut else "fallback" if outcome.by else ""
                 self._queue.finish_in(tx, job, outcome.text, cut_by=cut_by)
             if not self._draining:
                 running.following = self._queue.claim_in(tx, self._who)

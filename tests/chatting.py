@@ -16,6 +16,7 @@ from fakes import FakeClock, shell
 from waiting import until
 
 from bridge import groups
+from bridge.agent.fallback import model_of
 from bridge.agent.model import AnthropicModel
 from bridge.clock import Clock, stamp
 from bridge.deliveries import owe
@@ -70,9 +71,9 @@ class House:
         self.settings.memory.mkdir(parents=True, exist_ok=True)
         self.store = await Store.open(self.settings.database, self.settings.run_dir)
         self.queue = Queue(store=self.store, clock=self.clock, jitter=lambda: 0.0)
-        key, base_url = self.settings.anthropic_key.reveal(), self.settings.anthropic_base_url
-        self._model = AnthropicModel(key=key, base_url=base_url)
-        await self._model.open()  # the first import of the SDK takes as long as a slow answer
+        self._model = model_of(self.settings)
+        if isinstance(self._model, AnthropicModel):
+            await self._model.open()  # the first import of the SDK takes as long as a slow answer
         self._bridge = Bridge(
             settings=self.settings,
             store=self.store,

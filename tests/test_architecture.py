@@ -268,6 +268,18 @@ def test_emulator_and_proof_are_imported_only_by_the_command_line_and_lazily() -
     assert not wrong, breaks(rule, wrong)
 
 
+def test_only_its_adapter_imports_openai() -> None:
+    rule = "Only bridge/agent/openai_model.py imports openai, and lazily."
+
+    wrong = [
+        f"{source.place}:{found.line}"
+        for source, found in imports_of("openai")
+        if source.place != "agent/openai_model.py" or not found.lazy
+    ]
+
+    assert not wrong, breaks(rule, wrong)
+
+
 def test_only_the_model_module_imports_anthropic() -> None:
     rule = "Only bridge/agent/model.py imports anthropic."
 

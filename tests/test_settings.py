@@ -92,6 +92,8 @@ def test_every_value_is_read_from_the_environment(tmp_path: Path) -> None:
         "KITT_SEARCH_KEY": "k2",
         "KITT_MODEL": "fast-1",
         "KITT_WORKER_MODEL": "deep-1",
+        "KITT_FALLBACK_MODEL": "plain-1",
+        "KITT_PROVIDER": "ollama",
     }
 
     settings = Settings.load(environ, env_file=tmp_path / ".env")

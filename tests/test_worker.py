@@ -13,7 +13,7 @@ from waiting import until
 from working import STEP, WROTE, Shop, pelicans, quick
 
 from bridge.agent.model import Listener, Reply, Request
-from bridge.attempt import LIMITS
+from bridge.attempt import CALLS_MAX
 from bridge.clock import stamp
 from bridge.emulator.claude import ClaudeEmulator
 from bridge.emulator.claude_faults import Fault
@@ -441,7 +441,7 @@ async def test_job_that_never_comes_to_an_end_reaches_its_limit(shop: Shop) -> N
 
     job = await shop.job_is(1, JobStatus.FAILED)
     assert (job.error, job.attempt) == ("limit", 1)
-    assert len(shop.claude.requests) == LIMITS.calls_max + 1
+    assert len(shop.claude.requests) == CALLS_MAX + 1
 
 
 # --- results --------------------------------------------------------------------------------------

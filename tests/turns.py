@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 from fakes import FakeClock, shell
 
 from bridge.agent.loop import Limits, Turn
-from bridge.agent.model import AnthropicModel
+from bridge.agent.model import Model
 from bridge.agent.replies import CUT, NO_TEXT, SPENT, WRAP_UP
 from bridge.agent.tool import Tool
 from bridge.budgets import Budgets, Purse
@@ -28,7 +28,7 @@ class Killed(BaseException):
 class Desk:
     """Makes turns in one conversation and reads what they left."""
 
-    def __init__(self, store: Store, claude: ClaudeEmulator, model: AnthropicModel) -> None:
+    def __init__(self, store: Store, claude: ClaudeEmulator, model: Model) -> None:
         self.store = store
         self.claude = claude
         self.model = model

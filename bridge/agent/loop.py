@@ -13,16 +13,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from sqlite3 import Row
-from typing import Any, Final
+from typing import Any
 
 from bridge import failpoints, shown
 from bridge.agent.estimate import prompt_tokens
-from bridge.agent.model import Block, Listener, Model, Reply, Request, sees
+from bridge.agent.model import Block, Listener, Model, Reply, Request
 from bridge.agent.replies import (
     CUT,
     EMPTY,
     NO_TEXT,
     SPENT,
+    UNKNOWN_EFFECT,
     WRAP_UP,
     answer_of,
     text_of,
@@ -40,9 +41,6 @@ from bridge.prices import Usage
 from bridge.store import Store, Tx
 
 log = logging.getLogger(__name__)
-UNKNOWN_EFFECT: Final = (
-    "Interrupted by a restart; its effect is unknown. Check before doing it again."
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +50,7 @@ class Outcome:
     kind: str
     text: str = ""
     cut: bool = False  # its budget ended it: the answer is a partial one
+    by: str = ""  # the other model that was asked for part of it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +69,7 @@ class Turn:
     `durable` says whether a reply's commit waits for the disk; what a replay makes again need not.
     `purse` is what the turn may cost, and where that is kept.
     `schemas` are the tools as the model has seen them so far, where that must not change.
-    `files_dir` is where the files lie that stored messages refer to.
+    `files_dir` is where the files lie that stored messages refer to; does the model see pictures?
     `heard` is shown the history before each model call and gives what was said in the meantime,
     which is stored with the reply that has seen it.
     """
@@ -94,6 +93,7 @@ class Turn:
         durable: Callable[[Message], bool] = lambda _message: True,
         listener: Listener | None = None,
         files_dir: Path | None = None,
+        sees: bool = True,
         heard: Callable[[Sequence[Message]], Sequence[Message]] = lambda _history: (),
     ) -> None:
         self._store = store
@@ -112,6 +112,7 @@ class Turn:
         self._durable = durable
         self._listener = listener
         self._files_dir = files_dir
+        self._sees = sees
         self._heard = heard
         self._opened_by: str | None = None
         self._history: list[Message] = []
@@ -120,6 +121,7 @@ class Turn:
         self._calls = 0
         self._told_to_wrap_up = False
         self._last = False  # nothing is left for another call
+        self._by = ""
         self._asked_for_text = False
 
     async def run(self, openings: Sequence[Message]) -> Outcome:
@@ -209,7 +211,8 @@ class Turn:
             log.warning("%s Once more without what is in the files", error)
             before = [shown.REFUSED]
             reply = await self._call(named=True)
-        self._unaccounted.append(reply.usage)
+        self._unaccounted += [*reply.earlier, reply.usage]
+        self._by = reply.by or self._by
         message = to_message(reply)
         return replace(message, content=[*before, *message.content]) if before else message
 
@@ -246,7 +249,7 @@ class Turn:
         messages = [message.to_api() for message in self._history]
         if not shown.has_files(self._history):
             return messages
-        how = {"sees": sees(self._model_name), "named": named}
+        how = {"sees": self._sees, "named": named}
         return await asyncio.to_thread(shown.resolved, messages, self._files_dir, **how)
 
     async def _keep(self, message: Message) -> Outcome | None:
@@ -266,9 +269,8 @@ class Turn:
             if terminal and not failed:
                 outcome = Outcome(kind="handed_over")
             elif message.stop_reason == "end_turn":
-                outcome = Outcome(
-                    kind="answer", text=answer_of([*self._history, message]), cut=self._last
-                )
+                text = answer_of([*self._history, message])
+                outcome = Outcome(kind="answer", text=text, cut=self._last, by=self._by)
             elif message.stop_reason == "refusal":
                 outcome = Outcome(kind="refused", text=text_of(message))
             if outcome is not None:

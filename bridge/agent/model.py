@@ -11,8 +11,8 @@ import gc
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import urlsplit
 
+from bridge.agent.providers import Provider, portable, provider_at
 from bridge.errors import ModelRefused, ModelUnavailable
 from bridge.prices import Usage
 
@@ -23,7 +23,6 @@ Block = dict[str, Any]
 TRANSIENT_TYPES = {"overloaded_error", "api_error", "rate_limit_error", "timeout_error"}
 TRANSIENT_STATUS = {408, 409, 429}
 CONTENT_STATUS = {200, 400, 413, 422}  # what a request is refused with for its content
-WEB_TOOLS = ("web_search_20260318", "web_fetch_20260318")
 RETRY_AFTER_MAX_S = 3600.0  # nobody is believed who asks for more
 IDLE_TIMEOUT_S = 120.0  # a provider that says nothing for so long has gone
 
@@ -49,6 +48,8 @@ class Reply:
     stop_reason: str
     usage: Usage = field(default_factory=Usage)
     refusal: str = ""
+    by: str = ""  # the model that wrote it, when it was not the one that was asked
+    earlier: tuple[Usage, ...] = ()  # of replies that this one replaces
 
     @property
     def tool_uses(self) -> list[Block]:
@@ -73,28 +74,13 @@ class Model(Protocol):
         """Close connections."""
 
 
-def server_tools(model: str, base_url: str) -> tuple[str, ...]:
-    """Tools the provider runs itself: web search and fetch, where it has them.
-
-    Anthropic has them, and so has whatever stands in for it on this machine; other providers that
-    speak its protocol do not, and refuse the request.
-    """
-    host = urlsplit(base_url).hostname or "api.anthropic.com"
-    own = host == "localhost" or host.startswith("127.") or host.endswith(".anthropic.com")
-    return WEB_TOOLS if own and model.startswith("claude-") else ()
-
-
-def sees(model: str) -> bool:
-    """Does it take pictures and PDF files?"""
-    return model.startswith("claude-")
-
-
 class AnthropicModel:
     """The Messages API of Anthropic, or of a provider that speaks it."""
 
-    def __init__(self, *, key: str, base_url: str = "") -> None:
+    def __init__(self, *, key: str, base_url: str = "", provider: str = "") -> None:
         self._key = key
         self._base_url = base_url
+        self._provider = provider
         self._client: AsyncAnthropic | None = None
         self._opening = asyncio.Lock()
 
@@ -105,8 +91,10 @@ class AnthropicModel:
         import anthropic
         import httpx2
 
+        provider = provider_at(self._base_url, request.model, self._provider)
+        parameters = {**_parameters(request, provider), "extra_headers": self._headers(provider)}
         try:
-            async with client.messages.stream(**_parameters(request)) as stream:
+            async with client.messages.stream(**parameters) as stream:
                 begun = False  # without a first event the SDK has no message to give
                 async for event in stream:
                     begun = True
@@ -114,7 +102,7 @@ class AnthropicModel:
                         listener.text(event.text)
                 message = await stream.get_final_message() if begun else None
         except anthropic.APIStatusError as error:
-            raise _status_error(error) from error
+            raise status_failure(error) from error
         except (anthropic.APIConnectionError, httpx2.HTTPError) as error:
             raise ModelUnavailable(
                 f"The model provider cannot be reached ({type(error).__name__})."
@@ -160,32 +148,37 @@ class AnthropicModel:
             base_url=self._base_url or None,
             max_retries=0,
             timeout=httpx2.Timeout(IDLE_TIMEOUT_S, connect=5.0),
-            # DeepSeek and others read the key from here
-            default_headers={"x-api-key": self._key} if self._base_url else None,
         )
 
+    def _headers(self, provider: Provider) -> dict[str, str]:
+        key = {"x-api-key": self._key} if provider.x_api_key else {}
+        return {**key, "anthropic-version": provider.version} if provider.version else key
 
-def _parameters(request: Request) -> dict[str, Any]:
-    """The request in the words of the provider; other models than Claude get the common core."""
-    claude = request.model.startswith("claude-")
+
+def _parameters(request: Request, provider: Provider) -> dict[str, Any]:
+    """The request in the words of the provider: no more than it is known to take."""
+    plain = provider.needs_plain_history()
     tools = list(request.tools)
     system: list[Block] = [{"type": "text", "text": request.system}]
     parameters: dict[str, Any] = {
         "model": request.model,
         "max_tokens": request.max_tokens,
-        "messages": request.messages,
+        "messages": portable(request.messages) if plain else request.messages,
         "system": system,
     }
-    if claude:
+    if provider.cache:
         system[-1]["cache_control"] = {"type": "ephemeral", "ttl": "1h"}
         parameters["cache_control"] = {"type": "ephemeral"}
-        if "haiku" in request.model:
-            parameters["thinking"] = {"type": "disabled"}
-            parameters["output_config"] = {"effort": "low"}
-        tools += [{"type": kind, "name": kind.rpartition("_")[0]} for kind in request.server_tools]
-    else:
-        plain = ("name", "description", "input_schema")
-        tools = [{key: tool[key] for key in plain} for tool in tools]
+    small = "haiku" in request.model  # who waits for it needs no thoughts
+    if small and provider.thinking:
+        parameters["thinking"] = {"type": "disabled"}
+    if small and provider.effort:
+        parameters["output_config"] = {"effort": "low"}
+    if not provider.strict:
+        core = ("name", "description", "input_schema")
+        tools = [{key: tool[key] for key in core} for tool in tools]
+    theirs = [kind for kind in request.server_tools if kind in provider.server_tools]
+    tools += [{"type": kind, "name": kind.rpartition("_")[0]} for kind in theirs]
     if tools:
         parameters["tools"] = tools
         if not request.tools_allowed:
@@ -208,13 +201,21 @@ def _usage(told: Any, latency_ms: int) -> Usage:
     )
 
 
-def _status_error(error: Any) -> ModelUnavailable | ModelRefused:
+def status_failure(error: Any) -> ModelUnavailable | ModelRefused:
+    """An error of an SDK in our words: anthropic's and openai's have the same fields."""
+    retry_after_s = _retry_after(error.response.headers.get("retry-after"))
+    return failure(int(error.status_code), str(error.type or ""), retry_after_s=retry_after_s)
+
+
+def failure(
+    status: int, kind: str, *, transient: bool = False, retry_after_s: float | None = None
+) -> ModelUnavailable | ModelRefused:
     """By status and type, never by text: an error inside a stream has status 200."""
-    status, kind = int(error.status_code), str(error.type or "")
-    if kind in TRANSIENT_TYPES or status in TRANSIENT_STATUS or status >= 500:
+    waiting_helps = kind in TRANSIENT_TYPES or status in TRANSIENT_STATUS or status >= 500
+    if transient or waiting_helps:
         return ModelUnavailable(
             f"The model provider is not available now ({kind or status}).",
-            retry_after_s=_retry_after(error.response.headers.get("retry-after")),
+            retry_after_s=retry_after_s,
         )
     if status in (401, 403):
         return ModelRefused(

@@ -14,6 +14,9 @@ SPENT: Final = (
     "The budget of this task is used up, so this is your last reply and you have no tools. Give "
     "what you have as a partial result, and say in a sentence what is missing."
 )
+UNKNOWN_EFFECT: Final = (
+    "Interrupted by a restart; its effect is unknown. Check before doing it again."
+)
 OWN_NOTES: Final = (CUT, WRAP_UP, SPENT)
 
 

@@ -15,7 +15,7 @@ from typing import Final, cast
 from bridge import conversation
 from bridge.agent.loop import Limits, Outcome, Turn
 from bridge.agent.mending import close_calls
-from bridge.agent.model import Reply, sees
+from bridge.agent.model import Reply
 from bridge.agent.tool import Tool
 from bridge.clock import stamp
 from bridge.conversation import Message
@@ -26,7 +26,7 @@ from bridge.preferences import Rich
 from bridge.shown import Room
 from bridge.store import Tx
 from bridge.telegram import compose, file_questions, job_replies
-from bridge.telegram.apologies import NO_ANSWER, apology
+from bridge.telegram.apologies import NO_ANSWER, answered, apology
 from bridge.telegram.bells import answer_parts, waited
 from bridge.telegram.compose import Part
 from bridge.telegram.equipment import Agent
@@ -189,6 +189,7 @@ class Answer:
             durable=self._promises_a_job,
             listener=self._stream,
             files_dir=self._agent.files_dir,
+            sees=self._agent.sees,
             heard=self._hear,
         )
         await self._turn.run(openings)
@@ -213,7 +214,7 @@ class Answer:
         """What the person wrote meanwhile; the end of the turn is the end of it too."""
         more = self.take()
         self._batch.extend(more)
-        room = Room(history, sees=sees(self._agent.model_name))
+        room = Room(history, sees=self._agent.sees)
         return [opening(item, room) for item in more]
 
     async def _settle(self, reply: Reply) -> None:
@@ -231,7 +232,7 @@ class Answer:
 
     def _end(self, tx: Tx, outcome: Outcome) -> None:
         """What the end of the turn owes, in the transaction that stores it."""
-        text = outcome.text
+        text = answered(outcome, self._last.language)
         if not self._done(tx):
             return  # a bridge that was killed had taken it into an answer
         if outcome.kind == "refused":
@@ -330,7 +331,7 @@ class Answer:
 
     def _opened(self, *, seen: bool) -> list[Message]:
         """A file that no model has `seen` is only named: it could be one that is always refused."""
-        room = Room(self._shown, sees=sees(self._agent.model_name)) if seen else None
+        room = Room(self._shown, sees=self._agent.sees) if seen else None
         return [opening(item, room) for item in unsaid(self._batch, self._shown)]
 
     def _asked_for_background(self) -> bool:

@@ -1,7 +1,8 @@
-"""Why there is no answer, in a sentence for whoever asked."""
+"""Why there is no answer, or an unusual one, in a sentence for whoever asked."""
 
 from typing import Final
 
+from bridge.agent.loop import Outcome
 from bridge.clock import stamp
 from bridge.errors import BudgetUsedUp, ModelRefused, TurnLimitReached
 from bridge.telegram.cost_words import money
@@ -25,3 +26,10 @@ def apology(error: ModelRefused | TurnLimitReached | BudgetUsedUp, language: str
         limit=money(error.limit_micro, language),
         at=local_text(stamp(error.until), zone or "UTC", language),
     )
+
+
+def answered(outcome: Outcome, language: str) -> str:
+    """The answer, and which model wrote it when it was not the usual one."""
+    if outcome.kind != "answer" or not outcome.by:
+        return outcome.text
+    return f"{outcome.text}\n\n{say(language, 'answered_by', model=outcome.by)}"

@@ -12,6 +12,7 @@ from typing import Any, Final, cast
 from bridge import groups
 from bridge.agent.compaction import Compactor
 from bridge.agent.model import Model
+from bridge.agent.providers import provider_of
 from bridge.budgets import Budgets
 from bridge.clock import Clock
 from bridge.kinds.registry import Kinds
@@ -165,6 +166,7 @@ class Bridge:
             compact=partial(self._errands.run, compactor.compact),
             prompt=main_prompt(settings.profile),
             kinds=tuple(Kinds(settings.profile).usable()),
+            sees=provider_of(settings, settings.model).images,
             schedules=schedules,
             chosen=self._chosen,
             files_dir=settings.files_dir,

@@ -120,9 +120,10 @@ def result_parts(
     job: Job, files: list[dict[str, str]], *, language: str, rich: Rich = "off"
 ) -> list[Part]:
     """A finished job: its answer as a reply to the request, then its files."""
-    cut = f"{say(language, 'result_cut_by_budget')}\n\n" if job.held_by == "budget" else ""
+    notes = {"budget": "result_cut_by_budget", "fallback": "result_by_fallback"}
+    note = f"{say(language, notes[job.held_by])}\n\n" if job.held_by in notes else ""
     parts = text_parts(
-        cut + (job.result or ""),
+        note + (job.result or ""),
         language=language,
         file_name=f"kitt-{job.id}.md",
         reply_to=job.request_message_id,

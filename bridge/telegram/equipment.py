@@ -25,6 +25,7 @@ class Agent:
     model_name: str
     budgets: Budgets
     prompt: str
+    sees: bool  # does the model take pictures and PDF files?
     files_dir: Path
     kinds: tuple[Kind, ...]  # of the profile, as they were when the bridge started
     signer: Signer

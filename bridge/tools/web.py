@@ -10,7 +10,7 @@ import json
 from typing import TYPE_CHECKING, Final
 
 from bridge import contents
-from bridge.agent.model import server_tools
+from bridge.agent.providers import provider_of
 from bridge.agent.tool import Input, Tool, ToolFailed
 from bridge.breaker import Breaker
 from bridge.outgoing import Fetched, Limits, NotAllowed, NotReached
@@ -46,9 +46,7 @@ def web_tools(context: "Context") -> list[Tool]:
 
 def provider_has_web(settings: Settings) -> bool:
     """Does the provider search and fetch for the jobs?"""
-    return not settings.search and bool(
-        server_tools(settings.worker_model, settings.anthropic_base_url)
-    )
+    return not settings.search and bool(provider_of(settings, settings.worker_model).server_tools)
 
 
 def _fetch_tool(context: "Context") -> Tool:

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from bridge.agent.model import WEB_TOOLS, AnthropicModel, Request, server_tools
+from bridge.agent.model import AnthropicModel, Request
+from bridge.agent.providers import WEB_TOOLS
 from bridge.agent.tool import Tool
 from bridge.emulator.claude import KEY, ClaudeEmulator
 from bridge.emulator.claude_faults import Fault
@@ -227,23 +228,6 @@ async def test_key_reaches_providers_that_read_it_from_the_older_header() -> Non
     head = heard.get_nowait().decode().lower()
     assert f"x-api-key: {KEY}".lower() in head
     assert f"authorization: bearer {KEY}".lower() in head
-
-
-@pytest.mark.parametrize(
-    ("name", "base_url", "has_them"),
-    [
-        ("claude-sonnet-5-5", "", True),
-        ("claude-sonnet-5-5", "https://api.anthropic.com", True),
-        ("claude-sonnet-5-5", "http://127.0.0.1:4000", True),
-        ("claude-sonnet-5-5", "https://openrouter.ai/api", False),
-        ("claude-sonnet-5-5", "https://api.anthropic.com.example.net", False),
-        ("llama3.3", "http://127.0.0.1:11434", False),
-    ],
-)
-def test_web_tools_are_asked_only_from_who_has_them(
-    name: str, base_url: str, has_them: bool
-) -> None:
-    assert bool(server_tools(name, base_url)) == has_them
 
 
 # --- errors ---------------------------------------------------------------------------------------

@@ -1,10 +1,13 @@
-"""Money in the chat: a sentence in place of an answer, and a bar in /cost."""
+"""Money and models in the chat: a sentence in place of an answer, a bar, and who answered."""
 
 from chatting import House, Person
 from fakes import shell
 
 from bridge.clock import stamp
+from bridge.emulator.claude import ClaudeEmulator
+from bridge.emulator.claude_faults import Fault
 from bridge.models import Job, JobStatus
+from bridge.telegram.compose import result_parts
 from bridge.telegram.job_card import card
 from bridge.telegram.job_view import JobView
 
@@ -73,3 +76,34 @@ async def test_a_card_says_what_its_job_waits_for(bridge: House) -> None:
     assert shown("model", "nl").startswith("🕓 Wacht op de modelaanbieder tot ")
     assert shown("budget", "en").startswith("🕓 The budget of the day is used up: goes on ")
     assert shown("anything else", "en").startswith("🕓 Goes on: ")
+
+
+async def test_an_answer_of_another_model_says_so(
+    bridge: House, chat: Person, claude: ClaudeEmulator
+) -> None:
+    await bridge.stop()
+    bridge.set(fallback_model="claude-sonnet-5-5")
+    await bridge.start()
+    claude.order(Fault(outcome="refusal", times=1))
+
+    answer = await chat.ask("What is 17 * 23?")
+
+    assert answer.text == (
+        "That is 391.\n\nℹ️ This is by claude-sonnet-5-5: the usual model refused, or is away."
+    )
+
+
+def test_a_result_of_another_model_says_so() -> None:
+    job = Job(
+        id=1,
+        chat_id="7",
+        prompt="Count",
+        status=JobStatus.DONE,
+        result="There are 42.",
+        held_by="fallback",
+    )
+
+    (part,) = result_parts(job, [], language="nl")
+
+    assert part["text"].startswith("ℹ️ Het gewone model weigerde of was er niet")
+    assert part["text"].endswith("\n\nThere are 42.")
