@@ -14,6 +14,7 @@ from bridge.sandbox.folder import Unruly
 from bridge.sandbox.probe import sandbox_of
 from bridge.sandbox.runs import PYTHON, SHELL, Ran, run
 from bridge.sandbox.walls import Limits, Walls
+from bridge.tools.untrusted import wrapped
 from bridge.tools.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -75,7 +76,9 @@ async def _run(walls: Walls, workspace: Workspace, language: tuple[str, ...], co
     after = await asyncio.to_thread(workspace.marks)
     changed = sorted(path for path, mark in after.items() if before.get(path) != mark)
     files = [f"{path} ({after[path].size:,} bytes)" for path in changed]
-    return "\n\n".join(filter(None, (_ending(ran), ran.printed.strip("\n"), _named(files))))
+    printed = ran.printed.strip("\n")
+    said = wrapped(printed, "program") if printed else ""
+    return "\n\n".join(filter(None, (_ending(ran), said, _named(files))))
 
 
 def _ending(ran: Ran) -> str:

@@ -83,7 +83,9 @@ def _put_one(file: Received, path: str, workspace: Workspace, files_dir: Path) -
 
 def _put_text(file: Received, path: str, data: bytes, workspace: Workspace) -> str:
     """The text of a file that is not plain UTF-8, beside it: a tool reads nothing else."""
-    text = contents.text_of(data, contents.JOB_CHARS_MAX) if file.kind == "text" else None
+    if file.kind != "text":
+        return ""
+    text = contents.plain_text(data) or contents.text_of(data, contents.JOB_CHARS_MAX)
     if text is None or text.encode() == data:
         return ""
     workspace.write(f"{path}.txt", text.encode())

@@ -22,7 +22,7 @@ from bridge.queue import Queue
 
 # Their results are our own words, or the user's; whatever else a tool says is from outside.
 OUR_WORDS: Final = frozenset(
-    {"report_progress", "attach_file", "ask_user", "write_file", "load_skill"}
+    {"report_progress", "attach_file", "ask_user", "write_file", "write_document", "load_skill"}
 )
 # Their results hold addresses that others wrote; when they fail, they speak in our words.
 WEB: Final = frozenset({"web_search", "web_fetch", "download_file", "browser_open", "browser_read"})

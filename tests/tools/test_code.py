@@ -73,7 +73,10 @@ async def test_python_reads_the_folder_and_what_it_makes_is_named(call: Call) ->
         "open('total.txt', 'w').write(str(total))\n",
     )
 
-    assert said == "Exit code 0.\n\ntotal 10\n\nNew or changed files: total.txt (2 bytes)."
+    assert said == (
+        'Exit code 0.\n\n<kitt-untrusted source="program">\ntotal 10\n</kitt-untrusted>\n\n'
+        "New or changed files: total.txt (2 bytes)."
+    )
     assert await call("read_file", path="total.txt") == "10"
 
 
@@ -84,7 +87,7 @@ async def test_an_error_comes_back_with_its_line_and_exit_code(call: Call) -> No
     assert said.startswith("Exit code 1.")
     assert "line 2" in said
     assert "print(x / 0)" in said
-    assert said.endswith("ZeroDivisionError: division by zero")
+    assert "\nZeroDivisionError: division by zero\n" in said
 
 
 @needs_bubblewrap
@@ -93,7 +96,9 @@ async def test_a_shell_script_changes_a_file_that_is_then_named(call: Call) -> N
         "run_shell", command="echo 5,6 >> input/numbers.csv; tail -n1 input/*; exit 3"
     )
 
-    assert said == ("Exit code 3.\n\n5,6\n\nNew or changed files: input/numbers.csv (16 bytes).")
+    assert said.startswith("Exit code 3.")
+    assert "\n5,6\n" in said
+    assert said.endswith("New or changed files: input/numbers.csv (16 bytes).")
 
 
 @needs_bubblewrap
