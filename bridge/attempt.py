@@ -11,8 +11,9 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from bridge.agent.loop import Limits, Outcome, Turn
+from bridge.agent.loop import Turn
 from bridge.agent.model import Model
+from bridge.agent.outcome import Limits, Outcome
 from bridge.agent.providers import Provider, provider_of
 from bridge.agent.tool import Tool, ToolFailed
 from bridge.budgets import Budgets, Purse
@@ -113,7 +114,10 @@ async def _handled(
     def finish(tx: Tx) -> None:
         for file in files:
             work.queue.attach(tx, task.job, file)
-        end(tx, Outcome(kind="answer", text=done.output))
+        end(
+            tx,
+            Outcome(kind="answer", text=done.output, summary=done.summary, metrics=done.metrics),
+        )
 
     await work.queue.store.write(finish)
 

@@ -7,12 +7,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from bridge import monitor as monitoring
+from bridge import results
 from bridge.breaker import EVERY_KIND
 from bridge.cli_add import later
 from bridge.cli_shell import say
 from bridge.clock import moment, stamp
 from bridge.errors import JobRefused
 from bridge.models import Job, JobStatus
+from bridge.prices import MILLION
 from bridge.queue import Queue
 from bridge.store import Tx
 
@@ -37,6 +39,7 @@ async def show(queue: Queue, arguments: argparse.Namespace) -> int:
             "after": [row["after_id"] for row in tx.all("parents_of", job_id=job.id)],
             "events": [dict(row) for row in tx.all("events_of", job_id=job.id)],
             "files": [dict(row) for row in tx.all("files_of", job_id=job.id)],
+            "outcome": results.of_job(tx, job),
             "warnings": monitoring.nobody_takes(tx, now, job, arguments.settings.kind_workers),
         }
 
@@ -161,13 +164,28 @@ def _everything(job: Job, seen: dict[str, Any], now: datetime) -> Iterator[str]:
         said = event["step"] or (_meaning(event["message"]) if failed else event["message"])
         yield f"  {event['at']}  {event['event']:<10} {said}"
     yield from (f"File: {file['path']}" for file in seen["files"])
+    if took := _took(seen["outcome"]["metrics"]):
+        yield f"Took: {took}"
     yield from (f"! {warning}" for warning in seen["warnings"])
     if job.status is JobStatus.WAITING:
         yield f"Asks: {job.question}"
     if job.error:
         yield f"Error: {_meaning(job.error)}"
     if job.result:
+        yield f"Summary: {seen['outcome']['summary']}"
         yield f"Result:\n{job.result}"
+
+
+def _took(metrics: dict[str, Any]) -> str:
+    """What it used, as far as it was counted: "6 model calls, 4 tool calls, $ 0.0123"."""
+    words = [
+        f"{metrics[name]:,} {name.replace('_', ' ')}"
+        for name in ("model_calls", "tool_calls", "tokens")
+        if metrics.get(name)
+    ]
+    if metrics.get("cost_micro"):
+        words.append(f"$ {metrics['cost_micro'] / MILLION:.4f}")
+    return ", ".join(words)
 
 
 def _times(job: Job, now: datetime) -> Iterator[str]:

@@ -7,7 +7,7 @@ chat's conversation and the end of the jobs that waited for it in vain.
 import json
 from typing import Any, Final
 
-from bridge import conversation
+from bridge import conversation, results
 from bridge.deliveries import in_telegram, owe
 from bridge.models import Job, JobStatus
 from bridge.store import Tx
@@ -87,6 +87,7 @@ def asked(tx: Tx, job: Job, *, now: str) -> None:
 def _end(tx: Tx, job: Job, *, text: str, delivery: str | None, now: str) -> None:
     level = "error" if job.status is JobStatus.FAILED else "info"
     note(tx, job, job.status.value, job.error or "", level=level, now=now)
+    results.keep(tx, job)
     _tell(tx, job, text=text, delivery=delivery, now=now)
 
 

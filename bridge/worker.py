@@ -18,8 +18,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from bridge import failpoints
-from bridge.agent.loop import Outcome
+from bridge import failpoints, results
+from bridge.agent.outcome import Outcome
 from bridge.attempt import Work, attempt_at
 from bridge.clock import moment, stamp
 from bridge.errors import (
@@ -322,7 +322,10 @@ class Worker:
                 self._queue.fail_in(tx, job, f"refused: {outcome.text}", again=False)
             else:
                 cut_by = "budget" if outcome.cut else "fallback" if outcome.by else ""
-                self._queue.finish_in(tx, job, outcome.text, cut_by=cut_by)
+                done = self._queue.finish_in(tx, job, outcome.text, cut_by=cut_by)
+                if outcome.summary or outcome.metrics:
+                    said = outcome.summary
+                    results.keep(tx, done, summary=said, metrics=outcome.metrics)
             if not self._draining:
                 running.following = self._queue.claim_in(tx, self._who)
 

@@ -6,8 +6,9 @@ from typing import Any, Final, Literal
 
 from fakes import FakeClock, shell
 
-from bridge.agent.loop import Limits, Turn
+from bridge.agent.loop import Turn
 from bridge.agent.model import Model
+from bridge.agent.outcome import Limits
 from bridge.agent.replies import CUT, NO_TEXT, SPENT, WRAP_UP
 from bridge.agent.tool import Tool
 from bridge.budgets import Budgets, Purse

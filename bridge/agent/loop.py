@@ -10,7 +10,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from sqlite3 import Row
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 from bridge import failpoints, shown
 from bridge.agent.estimate import prompt_tokens
 from bridge.agent.model import Block, Listener, Model, Reply, Request
+from bridge.agent.outcome import Limits, Outcome, answered_by, ended_by
 from bridge.agent.replies import (
     CUT,
     EMPTY,
@@ -41,24 +42,6 @@ from bridge.prices import Usage
 from bridge.store import Store, Tx
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """How a turn ended: `answer` (text), `handed_over` (terminal tools) or `refused` (why)."""
-
-    kind: str
-    text: str = ""
-    cut: bool = False  # its budget ended it: the answer is a partial one
-    by: str = ""  # the other model that was asked for part of it
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What a turn may use; checked before each call."""
-
-    calls_max: int = 8
-    max_tokens: int = 1_500
 
 
 class Turn:
@@ -132,7 +115,9 @@ class Turn:
         self._history = await self._store.read(self._load)
         known = {message.source for message in self._history}
         if self._history and self._history[-1].stop_reason == "tool_use":
-            await self._run_tools(self._history[-1])  # nothing may stand before their results
+            outcome = await self._run_tools(self._history[-1])  # nothing may stand before them
+            if outcome is not None:
+                return outcome
         self._opened_by = openings[0].source if openings else None
         for opening in openings:
             if opening.source not in known:
@@ -140,7 +125,8 @@ class Turn:
         while True:
             last = self._history[-1]
             if last.role == "assistant" and last.stop_reason == "tool_use":
-                await self._run_tools(last)
+                if (outcome := await self._run_tools(last)) is not None:
+                    return outcome
             elif last.role == "assistant" and last.stop_reason == "max_tokens":
                 self._say(user_message(CUT))
             elif last.role == "assistant" and last.stop_reason == "end_turn":
@@ -149,8 +135,7 @@ class Turn:
                 return await self._again(Outcome(kind="refused", text=text_of(last)))
             else:
                 self._listen(last)
-                outcome = await self._ask()
-                if outcome is not None:
+                if (outcome := await self._ask()) is not None:
                     return outcome
 
     def _load(self, tx: Tx) -> list[Message]:
@@ -256,24 +241,23 @@ class Turn:
         """Commit a reply with everything that only changes the database."""
         uses = tool_uses(message)
         in_step = bool(uses) and all(self._commits(use) for use in uses)
-        terminal = in_step and all(self._tools[use["name"]].terminal for use in uses)
 
         def step(tx: Tx) -> tuple[Message | None, Outcome | None]:
             self._guard(tx)
             self._save(tx, [*self._unsaved, message])
             self._purse.account(tx, self._model_name, self._unaccounted)
-            results, failed = self._commit_tools(tx, uses) if in_step else (None, False)
+            results = self._commit_tools(tx, uses) if in_step else None
+            outcome = None
             if results is not None:
                 self._save(tx, [results])
-            outcome = None
-            if terminal and not failed:
-                outcome = Outcome(kind="handed_over")
+                outcome = ended_by(self._tools, uses, results.content)
             elif message.stop_reason == "end_turn":
                 text = answer_of([*self._history, message])
-                outcome = Outcome(kind="answer", text=text, cut=self._last, by=self._by)
+                outcome = Outcome(kind="answer", text=text, cut=self._last)
             elif message.stop_reason == "refusal":
                 outcome = Outcome(kind="refused", text=text_of(message))
             if outcome is not None:
+                outcome = replace(outcome, by=self._by)
                 self._on_end(tx, outcome)
             return results, outcome
 
@@ -299,7 +283,7 @@ class Turn:
         tool = self._tools.get(use["name"])
         return tool is not None and tool.commit is not None
 
-    def _commit_tools(self, tx: Tx, uses: list[Block]) -> tuple[Message, bool]:
+    def _commit_tools(self, tx: Tx, uses: list[Block]) -> Message:
         """Run tools that act in this transaction; a failure of one does not undo the others."""
         blocks: list[Block] = []
         for use in uses:
@@ -310,20 +294,24 @@ class Turn:
                 blocks.append(result_block(use["id"], text))
             except ToolFailed as error:
                 blocks.append(result_block(use["id"], str(error), is_error=True))
-        failed = any(block.get("is_error") for block in blocks)
-        return Message(role="user", content=blocks), failed
+        return Message(role="user", content=blocks)
 
-    async def _run_tools(self, last: Message) -> None:
+    async def _run_tools(self, last: Message) -> Outcome | None:
         """Run the tools of the last stored message and store their results as one message."""
-        blocks = [await self._run_tool(use) for use in tool_uses(last)]
+        uses = tool_uses(last)
+        blocks = [await self._run_tool(use) for use in uses]
         results = Message(role="user", content=blocks)
+        outcome = answered_by(self._tools, uses, blocks)
 
         def keep(tx: Tx) -> None:
             self._guard(tx)
             self._save(tx, [results])
+            if outcome is not None:
+                self._on_end(tx, replace(outcome, by=self._by))
 
         await self._store.write(keep)
         self._history.append(results)
+        return outcome
 
     async def _run_tool(self, use: Block) -> Block:
         """One tool call, once: what was done before a crash is not done again."""
@@ -368,7 +356,7 @@ class Turn:
 
         def step(tx: Tx) -> Block:
             self._guard(tx)
-            block = self._commit_tools(tx, [use])[0].content[0]
+            block = self._commit_tools(tx, [use]).content[0]
             self._done_in(tx, use, block)
             return block
 

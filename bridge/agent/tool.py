@@ -41,6 +41,9 @@ class Tool:
     repeat: Literal["pure", "idempotent", "once"] = "idempotent"
     optional: tuple[str, ...] = ()
     terminal: bool = False  # when only such tools were called, the turn is over
+    answers: Callable[[Input], tuple[str, str]] | None = (
+        None  # its call is the answer: text, summary
+    )
 
     def to_api(self) -> dict[str, Any]:
         """As the Messages API takes it."""

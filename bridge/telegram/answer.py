@@ -13,9 +13,10 @@ from functools import partial
 from typing import Final, cast
 
 from bridge import conversation
-from bridge.agent.loop import Limits, Outcome, Turn
+from bridge.agent.loop import Turn
 from bridge.agent.mending import close_calls
 from bridge.agent.model import Reply
+from bridge.agent.outcome import Limits, Outcome
 from bridge.agent.tool import Tool
 from bridge.clock import stamp
 from bridge.conversation import Message

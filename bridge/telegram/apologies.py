@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from bridge.agent.loop import Outcome
+from bridge.agent.outcome import Outcome
 from bridge.clock import stamp
 from bridge.errors import BudgetUsedUp, ModelRefused, TurnLimitReached
 from bridge.telegram.cost_words import money

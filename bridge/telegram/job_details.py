@@ -7,7 +7,7 @@ from bridge.models import Job, JobStatus, short
 from bridge.telegram import job_buttons
 from bridge.telegram.buttons import Signer
 from bridge.telegram.compose import Part
-from bridge.telegram.cost_words import bar
+from bridge.telegram.cost_words import CENT_MICRO, bar, money
 from bridge.telegram.job_card import (
     clock_text,
     duration_s,
@@ -35,6 +35,8 @@ def details_part(
     made.line(short(job.prompt, PROMPT_CHARS), QUOTE)
     if job.continues is not None:
         made.line(say(language, "job_continues", id=job.continues))
+    if view.summary:
+        made.line(f"💡 {short(view.summary, PROMPT_CHARS)}")
     _times(made, job, language)
     if view.steps:
         steps = (f"{view.clock(step.at)} {short(step.text, 100)}" for step in view.steps)
@@ -88,6 +90,8 @@ def _times(made: Marked, job: Job, language: str) -> None:
 def _facts(view: JobView, language: str) -> str:
     job = view.job
     facts = used_facts(view.spent, language)
+    if 0 < (view.spent.whole_micro or 0) < CENT_MICRO:  # a card does not mention so little
+        facts.append(money(view.spent.cost_micro, language))
     if job.attempt > 1:
         facts.append(say(language, "job_attempt", attempt=job.attempt))
     if job.worker_id:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from bridge import usage
+from bridge import results, usage
 from bridge.clock import moment
 from bridge.models import Job, JobStatus
 from bridge.store import Tx
@@ -36,6 +36,7 @@ class JobView:
     steps: tuple[Step, ...] = field(default=())  # the last ones, oldest first
     unfolded: bool = False  # its card shows them
     zone: str = "UTC"  # in which its chat is told times
+    summary: str = ""  # of its result
 
     @property
     def elapsed_s(self) -> float:
@@ -64,7 +65,7 @@ def look(
     unfolded: bool = False,
     steps: int = 0,
 ) -> JobView:
-    """The view of a job; `steps` is how many of its last steps are wanted."""
+    """The view of a job; `steps` is how many of its last steps are wanted, with its summary."""
     pending, running = job.status is JobStatus.PENDING, job.status is JobStatus.RUNNING
     blocked = job.status is JobStatus.BLOCKED
     parents = tx.all("open_parents_of", job_id=job.id, limit=PARENTS_NAMED) if blocked else []
@@ -80,4 +81,5 @@ def look(
         steps=tuple(Step(at=row["at"], text=row["step"]) for row in reversed(rows)),
         unfolded=unfolded,
         zone=zone,
+        summary=results.summary_of(tx, job) if steps else "",
     )

@@ -1,4 +1,4 @@
-"""Tools by which a worker speaks to its user while a job runs: progress, and files.
+"""Tools by which a worker speaks to its user: progress, files, and the result with a summary.
 
 Both only change the database, so they act in the transaction that stores the model's message, and
 only as long as this attempt holds the job. The files themselves go out with the result; the bridge
@@ -33,6 +33,12 @@ def report_tools(queue: Queue, job: Job, workspace: Workspace) -> list[Tool]:
         queue.attach(tx, job, file)
         return f"{file.name} goes to the user with your final message."
 
+    def finish(tx: Tx, given: Input) -> str:
+        queue.require(tx, job)
+        if not str(given["result_markdown"]).strip():
+            raise ToolFailed("result_markdown is empty: it is what the user gets.")
+        return "The job is done."
+
     return [
         Tool(
             name="report_progress",
@@ -58,6 +64,23 @@ def report_tools(queue: Queue, job: Job, workspace: Workspace) -> list[Tool]:
                 },
             },
             commit=attach_file,
+        ),
+        Tool(
+            name="finish",
+            description="End the job with its result, in place of a final message, when a summary "
+            "helps: lists and other jobs show the summary.",
+            properties={
+                "summary": {
+                    "type": "string",
+                    "description": "What came out, in one or two sentences, user's language.",
+                },
+                "result_markdown": {
+                    "type": "string",
+                    "description": "The result itself, as the user gets it.",
+                },
+            },
+            commit=finish,
+            answers=lambda given: (str(given["result_markdown"]), str(given["summary"])),
         ),
     ]
 

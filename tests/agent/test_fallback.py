@@ -7,9 +7,9 @@ from fakes import START
 from turns import Desk, opening
 
 from bridge.agent.fallback import Fallback, model_of
-from bridge.agent.loop import Outcome
 from bridge.agent.model import AnthropicModel
 from bridge.agent.openai_model import OpenAIModel
+from bridge.agent.outcome import Outcome
 from bridge.emulator.claude_faults import Fault
 from bridge.errors import ModelUnavailable
 from bridge.prices import Usage, cost_of

@@ -7,7 +7,7 @@ import pytest
 from fakes import shell
 from turns import Desk, a_tool, counting_tool, opening, use
 
-from bridge.agent.loop import Limits, Outcome
+from bridge.agent.outcome import Limits, Outcome
 from bridge.agent.replies import CUT, NO_TEXT, WRAP_UP
 from bridge.agent.tool import Tool, ToolFailed
 from bridge.emulator.claude_faults import Fault

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from turns import Desk, Killed, a_tool, counting_tool, opening, use
 
-from bridge.agent.loop import Outcome
+from bridge.agent.outcome import Outcome
 from bridge.agent.replies import UNKNOWN_EFFECT
 from bridge.emulator.script import Reply, Text, Thinking
 from bridge.store import Tx

@@ -3,7 +3,7 @@
 from fakes import FakeClock, shell
 from turns import Desk, counting_tool, opening, use
 
-from bridge.agent.loop import Outcome
+from bridge.agent.outcome import Outcome
 from bridge.agent.replies import SPENT, WRAP_UP
 from bridge.emulator.claude_faults import Fault
 from bridge.emulator.script import Reply

@@ -4,7 +4,7 @@ import pytest
 from fakes import START
 from turns import Desk, counting_tool, opening, use
 
-from bridge.agent.loop import Outcome
+from bridge.agent.outcome import Outcome
 from bridge.emulator.script import Reply
 from bridge.prices import Usage, cost_of
 from bridge.store import Tx

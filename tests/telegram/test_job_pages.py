@@ -234,3 +234,19 @@ def test_deep_pages_of_a_hundred_thousand_jobs_are_skipped_in_the_index() -> Non
     assert [page.pages for page in pages] == [16_667, 8_334, 16_667]
     assert sum("COVERING INDEX jobs_ended" in plan for plan in plans) == 2
     assert not any("B-TREE" in plan for plan in plans)
+
+
+async def test_job_tells_what_came_out_and_what_it_cost(bridge: House, chat: Person) -> None:
+    await chat.ask("/bg Count the pelicans")
+    job = await bridge.job_runs()
+    bridge.rows(
+        "INSERT INTO usage (at, conversation, model, input_tokens, output_tokens, cache_read, "
+        "cache_write, latency_ms, cost_micro) VALUES ('now', 'job:1', 'm', 10, 10, 0, 0, 1, 4000)"
+    )
+    await bridge.queue.finish(job, "# Pelicans\n\nThere are **42**.\n\nAll of them are grey.")
+    await chat.sees("All of them are grey.")
+
+    answer = await chat.ask("/job 1")
+
+    assert "💡 There are 42." in answer.text.split("\n")
+    assert "< $ 0.01" in answer.text

@@ -175,10 +175,10 @@ async def test_a_file_of_a_lost_job_is_not_attached(
     assert await files_of(store, job) == []
 
 
-async def test_both_tools_act_in_the_step_of_the_model(
+async def test_all_tools_act_in_the_step_of_the_model(
     queue: Queue, job: Job, workspace: Workspace
 ) -> None:
     tools = report_tools(queue, job, workspace)
 
-    assert [tool.name for tool in tools] == ["report_progress", "attach_file"]
+    assert [tool.name for tool in tools] == ["report_progress", "attach_file", "finish"]
     assert all(tool.commit is not None and tool.run is None for tool in tools)
