@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from bridge.agent.compaction import Compactor
 from bridge.agent.loop import Turn
 from bridge.agent.model import Model
 from bridge.agent.outcome import Limits, Outcome
@@ -134,22 +135,24 @@ async def _turn(
     provider = provider_of(settings, model_name)
     tools = await tools_for(context)
     frozen = await _frozen(work, name, tools, kind)
+    purse, store = _purse(work, job, kind), work.queue.store
+    shared: dict[str, Any] = {"store": store, "model": work.model, "model_name": model_name}
+    shared["guard"] = lambda tx: work.queue.require(tx, job)
+    compactor = Compactor(**shared, purse=lambda _: purse)
     turn = Turn(
-        store=work.queue.store,
+        **shared,
         clock=work.clock,
-        model=work.model,
-        model_name=model_name,
         conversation=name,
         system=frozen["system"],
         tools=tools,
         schemas=frozen["tools"],
         server_tools=_not_ours(provider, frozen["tools"]),
         limits=_limits(provider, kind),
-        purse=_purse(work, job, kind),
-        guard=lambda tx: work.queue.require(tx, job),
+        purse=purse,
         on_end=end,
         files_dir=settings.files_dir,
         sees=provider.images,
+        shorten=lambda: compactor.compact(name),
     )
     earlier = await told_of_earlier(work.queue, job, workspace, settings.jobs_dir)
     about: dict[str, Any] = {"source": name, "sees": provider.images, "earlier": earlier}

@@ -8,7 +8,7 @@ and its effect (a job, a delivery, a tool result) commit together.
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from sqlite3 import Row
 from typing import Any
 
@@ -17,6 +17,7 @@ from bridge.store import Tx
 
 Block = dict[str, Any]
 _OWN_TAG = re.compile(r"<(?=\s*/?\s*kitt-)", re.IGNORECASE)
+THOUGHTS = ("thinking", "redacted_thinking")
 SUMMARY = "summary:"  # before a name: what summing that conversation up has cost
 EVENT_CHARS_MAX = 1_500  # of a result fed back to the chat; the rest is a get_job away
 
@@ -70,11 +71,19 @@ def append(tx: Tx, conversation: str, message: Message, *, now: str) -> bool:
 
 
 def load(tx: Tx, conversation: str) -> list[Message]:
-    """Everything the model sees, oldest first; a summary of what was before it comes first."""
+    """Everything the model sees, oldest first; a summary of what was before it comes first.
+
+    Thoughts from before a summary was made are left out: they are valid only after the very
+    messages that stood before them.
+    """
+    shown = [_message(row) for row in tx.all("messages_of", conversation=conversation)]
     known = tx.one("summary_of", conversation=conversation)
-    summary = [_summary(known["summary"])] if known is not None and known["summary"] else []
-    shown = tx.all("messages_of", conversation=conversation)
-    return [*summary, *(_message(row) for row in shown)]
+    if known is None or not known["summary"]:
+        return shown
+    block = {"type": "text", "text": known["summary"]}
+    summary = Message(role="user", content=[block], source=conversation)
+    at = known["summary_at"]
+    return [summary, *(_thoughtless(item) if item.id <= at else item for item in shown)]
 
 
 def load_all(tx: Tx, conversation: str) -> list[Message]:
@@ -93,18 +102,27 @@ def _message(row: Row) -> Message:
 
 
 def border(messages: list[Message], keep: int) -> int:
-    """Where at least the last `keep` messages begin, so that no tool call is split; 0 = nowhere."""
-    for index in range(len(messages) - keep, 0, -1):
-        message = messages[index]
-        starts = message.role == "user" and message.content[0].get("type") != "tool_result"
-        if starts and messages[index - 1].stop_reason != "tool_use":
-            return index
-    return 0
+    """Where at least the last `keep` messages begin, so that no tool call is split; 0 = nowhere.
+
+    Best before something that was said; in one long turn of tools, before one of its steps.
+    """
+    before = range(len(messages) - keep, 0, -1)
+    said = (at for at in before if _is_said(messages[at]) and not _asks_tools(messages[at - 1]))
+    steps = (at for at in before if messages[at].role == "assistant")
+    return next(said, 0) or next((at for at in steps if messages[at - 1].role == "user"), 0)
 
 
-def _summary(text: str) -> Message:
-    block = {"type": "text", "text": f"<kitt-summary>{text}</kitt-summary>"}
-    return Message(role="user", content=[block])
+def _is_said(message: Message) -> bool:
+    return message.role == "user" and message.content[0].get("type") != "tool_result"
+
+
+def _asks_tools(message: Message) -> bool:
+    return message.stop_reason == "tool_use"
+
+
+def _thoughtless(message: Message) -> Message:
+    kept = [block for block in message.content if block.get("type") not in THOUGHTS]
+    return replace(message, content=kept or [{"type": "text", "text": "…"}])
 
 
 def without_tags(text: str) -> str:

@@ -153,7 +153,7 @@ async def test_a_summary_comes_before_what_is_left_and_is_forgotten_with_it(stor
     about = {"conversation": CHAT, "first_id": 2, "summary": "One and two.", "since": 0}
     await store.write(lambda tx: tx.run("put_summary", **about))
 
-    assert await words(store) == ["<kitt-summary>One and two.</kitt-summary>", "3", "4"]
+    assert await words(store) == ["One and two.", "3", "4"]
     await store.write(lambda tx: tx.run("forget_conversation", conversation=CHAT))
     assert await words(store) == []
 

@@ -7,38 +7,25 @@ the first reply, and not at all when its source is already there (a replay resum
 """
 
 import asyncio
-import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from sqlite3 import Row
 from typing import Any
 
 from bridge import failpoints, shown
-from bridge.agent.estimate import prompt_tokens
-from bridge.agent.model import Block, Listener, Model, Reply, Request
+from bridge.agent.calls import Calls
+from bridge.agent.model import Listener, Model
 from bridge.agent.outcome import Limits, Outcome, answered_by, ended_by
 from bridge.agent.replies import (
-    CUT,
-    EMPTY,
-    NO_TEXT,
-    SPENT,
-    UNKNOWN_EFFECT,
-    WRAP_UP,
     answer_of,
     text_of,
-    to_message,
     tool_uses,
-    user_message,
 )
-from bridge.agent.tool import Tool, ToolFailed, result_block
+from bridge.agent.tool import Tool
 from bridge.budgets import Purse
 from bridge.clock import Clock, stamp
-from bridge.conversation import Message, append, load
-from bridge.errors import ModelRefused, TurnLimitReached
-from bridge.models import clean_text
-from bridge.prices import Usage
+from bridge.conversation import Message, append
 from bridge.store import Store, Tx
 
 log = logging.getLogger(__name__)
@@ -55,6 +42,7 @@ class Turn:
     `files_dir` is where the files lie that stored messages refer to; does the model see pictures?
     `heard` is shown the history before each model call and gives what was said in the meantime,
     which is stored with the reply that has seen it.
+    `shorten` is asked before each model call; True when it has made the conversation shorter.
     """
 
     def __init__(
@@ -78,6 +66,7 @@ class Turn:
         files_dir: Path | None = None,
         sees: bool = True,
         heard: Callable[[Sequence[Message]], Sequence[Message]] = lambda _history: (),
+        shorten: Callable[[], Awaitable[bool]] | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -86,147 +75,8 @@ class Turn:
         self._conversation = conversation
         self._system = system
         self._tools = {tool.name: tool for tool in tools}
-        self._schemas = [tool.to_api() for tool in tools] if schemas is None else schemas
-        self._server_tools = server_tools
-        self._limits = limits
-        self._purse = purse
-        self._guard = guard
-        self._on_end = on_end
-        self._durable = durable
-        self._listener = listener
-        self._files_dir = files_dir
-        self._sees = sees
-        self._heard = heard
-        self._opened_by: str | None = None
-        self._history: list[Message] = []
-        self._unsaved: list[Message] = []
-        self._unaccounted: list[Usage] = []
-        self._calls = 0
-        self._told_to_wrap_up = False
-        self._last = False  # nothing is left for another call
-        self._by = ""
-        self._asked_for_text = False
-
-    async def run(self, openings: Sequence[Message]) -> Outcome:
-        """Run to the end.
-
-        Raises: ModelUnavailable, ModelRefused, TurnLimitReached, BudgetUsedUp, LeaseLost.
-        """
-        self._history = await self._store.read(self._load)
-        known = {message.source for message in self._history}
-        if self._history and self._history[-1].stop_reason == "tool_use":
-            outcome = await self._run_tools(self._history[-1])  # nothing may stand before them
-            if outcome is not None:
-                return outcome
-        self._opened_by = openings[0].source if openings else None
-        for opening in openings:
-            if opening.source not in known:
-                self._say(opening)
-        while True:
-            last = self._history[-1]
-            if last.role == "assistant" and last.stop_reason == "tool_use":
-                if (outcome := await self._run_tools(last)) is not None:
-                    return outcome
-            elif last.role == "assistant" and last.stop_reason == "max_tokens":
-                self._say(user_message(CUT))
-            elif last.role == "assistant" and last.stop_reason == "end_turn":
-                return await self._again(Outcome(kind="answer", text=answer_of(self._history)))
-            elif last.role == "assistant" and last.stop_reason == "refusal":
-                return await self._again(Outcome(kind="refused", text=text_of(last)))
-            else:
-                self._listen(last)
-                if (outcome := await self._ask()) is not None:
-                    return outcome
-
-    def _load(self, tx: Tx) -> list[Message]:
-        self._purse.look(tx)
-        return load(tx, self._conversation)
-
-    @property
-    def told(self) -> list[str]:
-        """The sources of everything said since the turn was opened, also before a crash."""
-        sources = [message.source for message in self._history]
-        if self._opened_by not in sources:
-            return []
-        return [source for source in sources[sources.index(self._opened_by) :] if source]
-
-    def _listen(self, last: Message) -> None:
-        """Take in what was said meanwhile, where something new may be said at all."""
-        if last.role == "assistant" or text_of(last) == CUT:
-            return  # a reply goes on that must not be torn apart
-        known = {message.source for message in self._history}
-        for message in self._heard(self._history):
-            if message.source not in known:
-                self._say(message)
-
-    async def _ask(self) -> Outcome | None:
-        """One model call and the commit of its reply."""
-        self._calls += 1
-        if self._calls > self._limits.calls_max + 1:
-            raise TurnLimitReached(
-                f"The turn used all of its {self._limits.calls_max} model calls."
-            )
-        late = self._calls >= max(2, self._limits.calls_max * 4 // 5) or self._purse.late
-        paused = self._history[-1].role == "assistant"  # goes back as it was, nothing after it
-        if late and not paused and not self._told_to_wrap_up:
-            self._told_to_wrap_up = True
-            self._say(user_message(WRAP_UP))
-        message = await self._reply()
-        failpoints.hit("after_llm")
-        silent = message.stop_reason == "end_turn" and text_of(message).strip() in ("", EMPTY)
-        if silent and not self._asked_for_text and not self._last:
-            self._asked_for_text = True
-            self._say(message)
-            self._say(user_message(NO_TEXT))
-            return None
-        return await self._keep(message)
-
-    async def _reply(self) -> Message:
-        """A reply as it is stored; what it has used is accounted for with it.
-
-        A file that the provider refuses must not end the conversation: without what is in its files
-        a refused request is made once more, and the reply to that begins with a mark.
-        """
-        before: list[Block] = []
-        try:
-            reply = await self._call()
-        except ModelRefused as error:
-            if not error.for_content or not shown.shows_files(self._history):
-                raise
-            log.warning("%s Once more without what is in the files", error)
-            before = [shown.REFUSED]
-            reply = await self._call(named=True)
-        self._unaccounted += [*reply.earlier, reply.usage]
-        self._by = reply.by or self._by
-        message = to_message(reply)
-        return replace(message, content=[*before, *message.content]) if before else message
-
-    async def _call(self, *, named: bool = False) -> Reply:
-        """One request within the budgets; the last one of a job brings what there is."""
-        request = await self._request(named=named)
-        tokens = prompt_tokens(request)
-        room = self._purse.room(request.model, tokens, request.max_tokens)
-        if room.last and not self._last:
-            self._last = True
-            if self._history[-1].role == "user":
-                self._say(user_message(SPENT))
-            request = await self._request(named=named)
-        request = replace(request, max_tokens=room.max_tokens)
-        searches = bool(request.server_tools)
-        async with self._purse.reserved(request.model, tokens, room.max_tokens, searches=searches):
-            reply = await self._model.stream(request, self._listener)
-        ends = self._last and reply.stop_reason != "refusal"
-        return replace(reply, stop_reason="end_turn") if ends else reply
-
-    async def _request(self, *, named: bool) -> Request:
-        return Request(
-            model=self._model_name,
-            system=self._system,
-            messages=await self._messages(named=named),
-            tools=self._schemas,
-            max_tokens=self._limits.max_tokens,
-            server_tools=self._server_tools,
-            tools_allowed=self._calls <= self._limits.calls_max and not self._last,
+        self._tool_calls = Calls(
+            store=store, conversation=conversation, tools=self._tools, guard=guard
         )
 
     async def _messages(self, *, named: bool) -> list[dict[str, Any]]:
@@ -240,13 +90,13 @@ class Turn:
     async def _keep(self, message: Message) -> Outcome | None:
         """Commit a reply with everything that only changes the database."""
         uses = tool_uses(message)
-        in_step = bool(uses) and all(self._commits(use) for use in uses)
+        in_step = self._tool_calls.all_commit(uses)
 
         def step(tx: Tx) -> tuple[Message | None, Outcome | None]:
             self._guard(tx)
             self._save(tx, [*self._unsaved, message])
             self._purse.account(tx, self._model_name, self._unaccounted)
-            results = self._commit_tools(tx, uses) if in_step else None
+            results = self._tool_calls.commit(tx, uses) if in_step else None
             outcome = None
             if results is not None:
                 self._save(tx, [results])
@@ -279,29 +129,11 @@ class Turn:
         await self._store.write(end)
         return outcome
 
-    def _commits(self, use: Block) -> bool:
-        tool = self._tools.get(use["name"])
-        return tool is not None and tool.commit is not None
-
-    def _commit_tools(self, tx: Tx, uses: list[Block]) -> Message:
-        """Run tools that act in this transaction; a failure of one does not undo the others."""
-        blocks: list[Block] = []
-        for use in uses:
-            tool = self._tools[use["name"]]
-            assert tool.commit is not None
-            try:
-                text = tool.commit(tx, tool.check(use["input"]))
-                blocks.append(result_block(use["id"], text))
-            except ToolFailed as error:
-                blocks.append(result_block(use["id"], str(error), is_error=True))
-        return Message(role="user", content=blocks)
-
     async def _run_tools(self, last: Message) -> Outcome | None:
         """Run the tools of the last stored message and store their results as one message."""
         uses = tool_uses(last)
-        blocks = [await self._run_tool(use) for use in uses]
-        results = Message(role="user", content=blocks)
-        outcome = answered_by(self._tools, uses, blocks)
+        results = await self._tool_calls.run(uses)
+        outcome = answered_by(self._tools, uses, results.content)
 
         def keep(tx: Tx) -> None:
             self._guard(tx)
@@ -312,71 +144,6 @@ class Turn:
         await self._store.write(keep)
         self._history.append(results)
         return outcome
-
-    async def _run_tool(self, use: Block) -> Block:
-        """One tool call, once: what was done before a crash is not done again."""
-        key = {"conversation": self._conversation, "id": use["id"]}
-        tool = self._tools.get(use["name"])
-
-        def look(tx: Tx) -> Row | None:
-            self._guard(tx)  # whoever was frozen and has lost the job touches nothing more
-            return tx.one("tool_call", **key)
-
-        known = await self._store.read(look)
-        if known is not None and known["state"] == "done":
-            return dict(json.loads(known["result"]))
-        if tool is None:
-            return result_block(use["id"], f"There is no tool {use['name']}.", is_error=True)
-        if known is not None and tool.repeat == "once":
-            return result_block(use["id"], UNKNOWN_EFFECT, is_error=True)
-
-        def start(tx: Tx) -> None:
-            self._guard(tx)
-            tx.run("tool_call_started", **key, name=tool.name)
-
-        try:
-            given = tool.check(use["input"])
-            if tool.commit is not None:
-                return await self._commit_one(tool, use)
-            if tool.allow is not None:
-                await tool.allow(given)
-            if tool.repeat == "once":
-                await self._store.write(start)
-            assert tool.run is not None
-            text = clean_text(await tool.run(given))
-            failpoints.hit("in_tool")
-            block = result_block(use["id"], text)
-        except ToolFailed as error:
-            block = result_block(use["id"], clean_text(str(error)), is_error=True)
-        await self._tool_done(key, use, block)
-        return block
-
-    async def _commit_one(self, tool: Tool, use: Block) -> Block:
-        """A database tool among others that are not: its effect and its result commit together."""
-
-        def step(tx: Tx) -> Block:
-            self._guard(tx)
-            block = self._commit_tools(tx, [use]).content[0]
-            self._done_in(tx, use, block)
-            return block
-
-        return await self._store.write(step)
-
-    async def _tool_done(self, key: dict[str, str], use: Block, block: Block) -> None:
-        def done(tx: Tx) -> None:
-            self._guard(tx)
-            self._done_in(tx, use, block)
-
-        await self._store.write(done, durable=False)
-
-    def _done_in(self, tx: Tx, use: Block, block: Block) -> None:
-        tx.run(
-            "tool_call_done",
-            conversation=self._conversation,
-            id=use["id"],
-            name=use["name"],
-            result=json.dumps(block, ensure_ascii=False),
-        )
 
     def _say(self, message: Message) -> None:
         """Add a message that is stored with the next reply."""

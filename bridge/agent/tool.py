@@ -40,6 +40,7 @@ class Tool:
     allow: Callable[[Input], Awaitable[None]] | None = None
     repeat: Literal["pure", "idempotent", "once"] = "idempotent"
     optional: tuple[str, ...] = ()
+    parallel: bool = False  # may run at the same time as others that may
     terminal: bool = False  # when only such tools were called, the turn is over
     answers: Callable[[Input], tuple[str, str]] | None = (
         None  # its call is the answer: text, summary

@@ -65,18 +65,20 @@ SELECT count(*) AS messages, coalesce(sum(length(content)), 0) AS chars FROM mes
 
 -- name: summary_of
 -- What was said before these messages, in short, and up to which one.
-SELECT first_id, summary FROM conversations WHERE name = :conversation
+SELECT first_id, summary, summary_at FROM conversations WHERE name = :conversation
 
 -- name: forget_conversation
 -- /new: what was said stays in the file and is no longer shown to the model.
 INSERT INTO conversations (name, first_id)
 SELECT :conversation, coalesce(max(id), 0) FROM messages WHERE conversation = :conversation
-ON CONFLICT (name) DO UPDATE SET first_id = excluded.first_id, summary = NULL
+ON CONFLICT (name) DO UPDATE SET first_id = excluded.first_id, summary = NULL, summary_at = NULL
 
 -- name: put_summary
 -- It stands for the messages up to first_id; not where another one, or /new, came first.
-INSERT INTO conversations (name, first_id, summary) VALUES (:conversation, :first_id, :summary)
-ON CONFLICT (name) DO UPDATE SET first_id = excluded.first_id, summary = excluded.summary
+INSERT INTO conversations (name, first_id, summary, summary_at)
+SELECT :conversation, :first_id, :summary, max(id) FROM messages WHERE conversation = :conversation
+ON CONFLICT (name) DO UPDATE SET first_id = excluded.first_id, summary = excluded.summary,
+                                 summary_at = excluded.summary_at
       WHERE first_id = :since
 
 -- name: frozen

@@ -13,8 +13,9 @@ from bridge import groups
 from bridge.agent.compaction import Compactor
 from bridge.agent.model import Model
 from bridge.agent.providers import provider_of
-from bridge.budgets import Budgets
+from bridge.budgets import Budgets, Purse
 from bridge.clock import Clock
+from bridge.conversation import SUMMARY
 from bridge.kinds.registry import Kinds
 from bridge.logs import redactor
 from bridge.people import role
@@ -158,11 +159,18 @@ class Bridge:
         self, settings: Settings, model: Model, schedules: ScheduleCommands, **about: Any
     ) -> Agent:
         thinking: dict[str, Any] = {"model": model, "model_name": settings.model}
-        thinking["budgets"] = Budgets.of(settings)
-        compactor = Compactor(store=self._store, clock=self._clock, **thinking)
+        budgets = Budgets.of(settings)
+        paying: dict[str, Any] = {"store": self._store, "clock": self._clock, "user_id": ""}
+        compactor = Compactor(
+            store=self._store,
+            **thinking,
+            # An answer in the same chat has a purse of its own at the same time.
+            purse=lambda name: Purse(budgets, conversation=f"{SUMMARY}{name}", **paying),
+        )
         return Agent(
             **about,
             **thinking,
+            budgets=budgets,
             compact=partial(self._errands.run, compactor.compact),
             prompt=main_prompt(settings.profile),
             kinds=tuple(Kinds(settings.profile).usable()),

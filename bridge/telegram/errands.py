@@ -10,6 +10,7 @@ from bridge.clock import Clock
 from bridge.errors import KittError, TryLater
 
 log = logging.getLogger(__name__)
+Work = Callable[..., Coroutine[Any, Any, object]]
 
 
 class Errands:
@@ -19,13 +20,15 @@ class Errands:
         self._clock = clock
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def run(self, work: Callable[..., Coroutine[Any, Any, None]], *args: Any, **more: Any) -> None:
+    def run(
+        self, work: Callable[..., Coroutine[Any, Any, object]], *args: Any, **more: Any
+    ) -> None:
         """Do it soon; returns at once."""
         task = asyncio.create_task(self.patiently(partial(work, *args, **more)))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def patiently(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    async def patiently(self, work: Work) -> None:
         """Again while the database is locked or the disk full; one bad update ends only itself."""
         while True:
             try:

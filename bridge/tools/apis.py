@@ -55,6 +55,7 @@ def _get_tool(context: "Context", apis: dict[str, Api], reads: list[Api]) -> Too
         optional=("query",),
         run=http_get,
         repeat="pure",
+        parallel=True,
     )
 
 

@@ -41,6 +41,7 @@ def file_tools(workspace: Workspace) -> list[Tool]:
             properties={"path": PATH},
             run=read_file,
             repeat="pure",
+            parallel=True,
         ),
         Tool(
             name="write_file",
@@ -56,6 +57,7 @@ def file_tools(workspace: Workspace) -> list[Tool]:
             properties={},
             run=list_files,
             repeat="pure",
+            parallel=True,
         ),
     ]
 

@@ -17,7 +17,7 @@ from bridge.agent.compaction import (
     transcript,
 )
 from bridge.agent.model import AnthropicModel
-from bridge.budgets import Budgets
+from bridge.budgets import Budgets, Purse
 from bridge.conversation import Message
 from bridge.emulator.claude import ClaudeEmulator
 from bridge.emulator.claude_faults import Fault
@@ -53,10 +53,15 @@ async def compactor(
     model = AnthropicModel(key=claude.key, base_url=claude.base_url)
     yield Compactor(
         store=store,
-        clock=clock,
         model=model,
         model_name="claude-haiku-5-5",
-        budgets=Budgets.of(Settings()),
+        purse=lambda name: Purse(
+            Budgets.of(Settings()),
+            store=store,
+            clock=clock,
+            conversation=f"{conversation.SUMMARY}{name}",
+            user_id="",
+        ),
     )
     await model.close()
 
