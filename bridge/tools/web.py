@@ -65,6 +65,7 @@ def _fetch_tool(context: "Context") -> Tool:
         optional=("part",),
         run=web_fetch,
         repeat="pure",
+        parallel=True,
     )
 
 
@@ -114,6 +115,7 @@ def _search_tool(context: "Context", backend: Backend) -> Tool:
         properties={"query": {"type": "string", "description": "As for a search engine."}},
         run=web_search,
         repeat="pure",
+        parallel=True,
     )
 
 
