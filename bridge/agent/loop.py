@@ -15,17 +15,27 @@ from typing import Any
 
 from bridge import failpoints, shown
 from bridge.agent.calls import Calls
-from bridge.agent.model import Listener, Model
+from bridge.agent.estimate import prompt_tokens
+from bridge.agent.model import Block, Listener, Model, Reply, Request
 from bridge.agent.outcome import Limits, Outcome, answered_by, ended_by
 from bridge.agent.replies import (
+    CUT,
+    EMPTY,
+    NO_TEXT,
+    SPENT,
+    WRAP_UP,
     answer_of,
     text_of,
+    to_message,
     tool_uses,
+    user_message,
 )
 from bridge.agent.tool import Tool
 from bridge.budgets import Purse
 from bridge.clock import Clock, stamp
-from bridge.conversation import Message, append
+from bridge.conversation import Message, append, load
+from bridge.errors import ModelRefused, TurnLimitReached
+from bridge.prices import Usage
 from bridge.store import Store, Tx
 
 log = logging.getLogger(__name__)
@@ -77,6 +87,151 @@ class Turn:
         self._tools = {tool.name: tool for tool in tools}
         self._tool_calls = Calls(
             store=store, conversation=conversation, tools=self._tools, guard=guard
+        )
+        self._schemas = [tool.to_api() for tool in tools] if schemas is None else schemas
+        self._server_tools = server_tools
+        self._limits = limits
+        self._purse = purse
+        self._guard = guard
+        self._on_end = on_end
+        self._durable = durable
+        self._listener = listener
+        self._files_dir = files_dir
+        self._sees = sees
+        self._heard = heard
+        self._shorten = shorten
+        self._opened_by: str | None = None
+        self._history: list[Message] = []
+        self._unsaved: list[Message] = []
+        self._unaccounted: list[Usage] = []
+        self._calls = 0
+        self._told_to_wrap_up = False
+        self._last = False  # nothing is left for another call
+        self._by = ""
+        self._asked_for_text = False
+
+    async def run(self, openings: Sequence[Message]) -> Outcome:
+        """Run to the end.
+
+        Raises: ModelUnavailable, ModelRefused, TurnLimitReached, BudgetUsedUp, LeaseLost.
+        """
+        self._history = await self._store.read(self._load)
+        known = {message.source for message in self._history}
+        if self._history and self._history[-1].stop_reason == "tool_use":
+            outcome = await self._run_tools(self._history[-1])  # nothing may stand before them
+            if outcome is not None:
+                return outcome
+        self._opened_by = openings[0].source if openings else None
+        for opening in openings:
+            if opening.source not in known:
+                self._say(opening)
+        while True:
+            last = self._history[-1]
+            if last.role == "assistant" and last.stop_reason == "tool_use":
+                if (outcome := await self._run_tools(last)) is not None:
+                    return outcome
+            elif last.role == "assistant" and last.stop_reason == "max_tokens":
+                self._say(user_message(CUT))
+            elif last.role == "assistant" and last.stop_reason == "end_turn":
+                return await self._again(Outcome(kind="answer", text=answer_of(self._history)))
+            elif last.role == "assistant" and last.stop_reason == "refusal":
+                return await self._again(Outcome(kind="refused", text=text_of(last)))
+            else:
+                if self._shorten is not None and not self._unsaved and await self._shorten():
+                    self._history = await self._store.read(self._load)
+                self._listen(last)
+                if (outcome := await self._ask()) is not None:
+                    return outcome
+
+    def _load(self, tx: Tx) -> list[Message]:
+        self._purse.look(tx)
+        return load(tx, self._conversation)
+
+    @property
+    def told(self) -> list[str]:
+        """The sources of everything said since the turn was opened, also before a crash."""
+        sources = [message.source for message in self._history]
+        if self._opened_by not in sources:
+            return []
+        return [source for source in sources[sources.index(self._opened_by) :] if source]
+
+    def _listen(self, last: Message) -> None:
+        """Take in what was said meanwhile, where something new may be said at all."""
+        if last.role == "assistant" or text_of(last) == CUT:
+            return  # a reply goes on that must not be torn apart
+        known = {message.source for message in self._history}
+        for message in self._heard(self._history):
+            if message.source not in known:
+                self._say(message)
+
+    async def _ask(self) -> Outcome | None:
+        """One model call and the commit of its reply."""
+        self._calls += 1
+        if self._calls > self._limits.calls_max + 1:
+            raise TurnLimitReached(
+                f"The turn used all of its {self._limits.calls_max} model calls."
+            )
+        late = self._calls >= max(2, self._limits.calls_max * 4 // 5) or self._purse.late
+        paused = self._history[-1].role == "assistant"  # goes back as it was, nothing after it
+        if late and not paused and not self._told_to_wrap_up:
+            self._told_to_wrap_up = True
+            self._say(user_message(WRAP_UP))
+        message = await self._reply()
+        failpoints.hit("after_llm")
+        silent = message.stop_reason == "end_turn" and text_of(message).strip() in ("", EMPTY)
+        if silent and not self._asked_for_text and not self._last:
+            self._asked_for_text = True
+            self._say(message)
+            self._say(user_message(NO_TEXT))
+            return None
+        return await self._keep(message)
+
+    async def _reply(self) -> Message:
+        """A reply as it is stored; what it has used is accounted for with it.
+
+        A file that the provider refuses must not end the conversation: without what is in its files
+        a refused request is made once more, and the reply to that begins with a mark.
+        """
+        before: list[Block] = []
+        try:
+            reply = await self._call()
+        except ModelRefused as error:
+            if not error.for_content or not shown.shows_files(self._history):
+                raise
+            log.warning("%s Once more without what is in the files", error)
+            before = [shown.REFUSED]
+            reply = await self._call(named=True)
+        self._unaccounted += [*reply.earlier, reply.usage]
+        self._by = reply.by or self._by
+        message = to_message(reply)
+        return replace(message, content=[*before, *message.content]) if before else message
+
+    async def _call(self, *, named: bool = False) -> Reply:
+        """One request within the budgets; the last one of a job brings what there is."""
+        request = await self._request(named=named)
+        tokens = prompt_tokens(request)
+        room = self._purse.room(request.model, tokens, request.max_tokens)
+        if room.last and not self._last:
+            self._last = True
+            if self._history[-1].role == "user":
+                self._say(user_message(SPENT))
+            request = await self._request(named=named)
+        request = replace(request, max_tokens=room.max_tokens)
+        searches = bool(request.server_tools)
+        async with self._purse.reserved(request.model, tokens, room.max_tokens, searches=searches):
+            reply = await self._model.stream(request, self._listener)
+        ends = self._last and reply.stop_reason != "refusal"
+        return replace(reply, stop_reason="end_turn") if ends else reply
+
+    async def _request(self, *, named: bool) -> Request:
+        return Request(
+            model=self._model_name,
+            system=self._system,
+            messages=await self._messages(named=named),
+            tools=self._schemas,
+            max_tokens=self._limits.max_tokens,
+            server_tools=self._server_tools,
+            tools_allowed=self._calls <= self._limits.calls_max and not self._last,
         )
 
     async def _messages(self, *, named: bool) -> list[dict[str, Any]]:

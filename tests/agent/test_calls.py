@@ -37,12 +37,17 @@ def tool(crowd: Crowd, name: str, *, parallel: bool) -> Tool:
 
 async def results(store: Store, crowd: Crowd, names: list[str]) -> list[str]:
     tools = [tool(crowd, "look", parallel=True), tool(crowd, "push", parallel=False)]
-    calls = Calls(store=store, conversation="job:1", tools=tools, guard=lambda _tx: None)
+    calls = Calls(
+        store=store,
+        conversation="job:1",
+        tools={each.name: each for each in tools},
+        guard=lambda _tx: None,
+    )
     uses: list[Block] = [
         {"type": "tool_use", "id": f"t{n}", "name": name, "input": {"n": n}}
         for n, name in enumerate(names)
     ]
-    return [str(block["content"]) for block in await calls.run(uses)]
+    return [str(block["content"]) for block in (await calls.run(uses)).content]
 
 
 async def test_calls_that_may_run_at_the_same_time_do_and_keep_their_order(store: Store) -> None:
