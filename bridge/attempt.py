@@ -30,6 +30,7 @@ from bridge.profile import worker_prompt
 from bridge.queue import Queue
 from bridge.settings import Settings
 from bridge.store import Tx
+from bridge.tools.chromium import Chromium
 from bridge.tools.earlier import told_of_earlier
 from bridge.tools.inputs import opening_of, put_inputs
 from bridge.tools.report import artifact
@@ -49,6 +50,7 @@ class Work:
     settings: Settings
     kinds: Kinds
     outgoing: Outgoing = field(default_factory=Outgoing)
+    chromium: Chromium = field(default_factory=Chromium)
 
 
 async def attempt_at(work: Work, job: Job, end: Callable[[Tx, Outcome], None]) -> None:
@@ -71,6 +73,7 @@ async def attempt_at(work: Work, job: Job, end: Callable[[Tx, Outcome], None]) -
             closing=closing,
             outgoing=work.outgoing,
             granted=kind.tools if kind else None,
+            chromium=work.chromium,
         )
         await _turn(work, context, kind, payloads.shown(job.data, payload), end)
 

@@ -14,17 +14,17 @@ import stat
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 from bridge import people
-from bridge.apis import FILE, read_apis
 from bridge.backup import LAST_BACKUP
 from bridge.budgets import Budgets
 from bridge.clock import Clock
+from bridge.doctor_jobs import CHECKS, Check, Look
 from bridge.errors import KittError
 from bridge.kinds import Kind
 from bridge.kinds.built_in import BUILT_IN
@@ -36,8 +36,6 @@ from bridge.setup import BotFacts, ask_telegram, try_key
 from bridge.store import Tx, statements
 from bridge.transcribe import transcriber_of
 
-Status = Literal["ok", "warning", "problem"]
-
 SKEW_MAX_S: Final = 30.0  # schedules and claim codes are still right enough
 PYTHON_MIN: Final = (3, 11)
 DISK_LOW_MB: Final = 1_000
@@ -47,15 +45,6 @@ LOG_LONG_MB: Final = 100  # KITT keeps it below 17 while it runs and nobody read
 # The WAL-reset bug is in 3.7.0 to 3.51.2 (sqlite.org/wal.html); these repaired it.
 _REPAIRED_IN: Final = ((3, 44, 6), (3, 50, 7))
 _REPAIRED_SINCE: Final = (3, 51, 3)
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing looked at; `message` is a sentence that says what to do unless it is fine."""
-
-    name: str
-    status: Status
-    message: str
 
 
 def run(
@@ -93,16 +82,15 @@ def run(
 
 
 async def _examine(settings: Settings, clock: Clock, checks: list[Check]) -> None:
-    for name, look in (
+    looks: list[tuple[str, Look]] = [
         ("profile", _profile),
         ("kinds", _kinds),
         ("disk", _disk),
         ("database", partial(_database, now=clock.now())),
         ("processes", _processes),
-        ("web", _web),
-        ("sandbox", _sandbox),
-        ("apis", _apis),
-    ):
+        *CHECKS,
+    ]
+    for name, look in looks:
         with _noting(name, checks):
             checks += look(settings)
     with _noting("telegram", checks):
@@ -319,15 +307,6 @@ def _processes(settings: Settings) -> list[Check]:
     return [Check("processes", "ok", f"{', '.join(row.name for row in rows)} run.")]
 
 
-def _sandbox(settings: Settings) -> list[Check]:
-    from bridge.sandbox.probe import sandbox_of  # only here: it is tried by running it
-
-    _, problem = sandbox_of(settings.profile)
-    if problem:
-        return [Check("sandbox", "warning", f"Jobs cannot run code. {problem}")]
-    return [Check("sandbox", "ok", "Jobs can run code, closed in by bubblewrap.")]
-
-
 def _telegram(facts: BotFacts) -> list[Check]:
     checks = [Check("telegram", "ok", f"The token is that of @{facts.username}. {facts.words}")]
     if facts.webhook_host:
@@ -342,32 +321,6 @@ def _telegram(facts: BotFacts) -> list[Check]:
     elif facts.skew_s is not None:
         checks.append(Check("clock", "ok", "The clock agrees with Telegram's."))
     return checks
-
-
-def _web(settings: Settings) -> list[Check]:
-    """Whether jobs can search and read pages, and who does it."""
-    from bridge.tools.readable import can_read
-    from bridge.tools.web import provider_has_web
-
-    if provider_has_web(settings):
-        return [Check("web", "ok", "The model provider searches and reads pages for the jobs.")]
-    missing = []
-    if not can_read():
-        missing.append("read no pages: run `pip install 'kitt-bridge[web]'`")
-    if not settings.search:
-        missing.append("do not search: set KITT_SEARCH")
-    if missing:
-        return [Check("web", "warning", f"Jobs {'; they '.join(missing)}.")]
-    return [Check("web", "ok", f"Jobs read pages themselves and search with {settings.search}.")]
-
-
-def _apis(settings: Settings) -> list[Check]:
-    found = read_apis(settings)
-    if not found:
-        text = f"Jobs ask no APIs; {settings.profile / FILE} could name some."
-        return [Check("apis", "ok", text)]
-    names = ", ".join(f"{api.name} ({', '.join(api.methods)})" for api in found)
-    return [Check("apis", "ok", f"Jobs may ask {names}.")]
 
 
 async def _voice(settings: Settings) -> Check:

@@ -127,6 +127,7 @@ async def _worker(
     from bridge.attempt import Work
     from bridge.kinds.registry import Kinds
     from bridge.sandbox.probe import sandbox_of
+    from bridge.tools.chromium import Chromium
     from bridge.worker import Worker
 
     await asyncio.to_thread(sandbox_of, settings.profile)  # once, before a job waits for it
@@ -142,6 +143,7 @@ async def _worker(
         clock=clock,
         settings=settings,
         kinds=Kinds(settings.profile),
+        chromium=Chromium(sandbox=settings.browser_sandbox),
     )
     worker = Worker(
         work=work,

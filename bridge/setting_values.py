@@ -129,3 +129,10 @@ def url(name: str, text: str, *, end: str = "") -> str:
     if name == "ANTHROPIC_BASE_URL" and text.rstrip("/").endswith("/v1"):
         raise ConfigError(f"{name} is given without /v1; got {text!r}.")
     return text
+
+
+def on_or_off(name: str, text: str) -> bool:
+    """A switch."""
+    if text not in ("on", "off"):
+        raise ConfigError(f"{name} must be on or off; got {text!r}.")
+    return text == "on"

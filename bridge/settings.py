@@ -20,6 +20,7 @@ from bridge.setting_values import (
     memory_mb,
     micro,
     number,
+    on_or_off,
     one_of,
     price,
     seconds,
@@ -64,6 +65,7 @@ VARIABLES: Final[dict[str, tuple[str, str]]] = {
     "KITT_SEARCH": ("", "search service of the jobs: searxng, brave or tavily; empty = provider's"),
     "KITT_SEARCH_URL": ("", "where it is, without /search; needed for searxng"),
     "KITT_SEARCH_KEY": ("", "its key; needed for brave and tavily"),
+    "KITT_BROWSER_SANDBOX": ("on", "off only where the browser says it cannot have one"),
     "KITT_MODEL": ("claude-haiku-5-5", "model that answers in the chat"),
     "KITT_WORKER_MODEL": ("claude-sonnet-5-5", "model that does the jobs"),
     "KITT_FALLBACK_MODEL": ("", "model asked once when one of these refuses or is away"),
@@ -132,6 +134,7 @@ class Settings:
     search: str = ""
     search_url: str = ""
     search_key: Secret = field(default_factory=lambda: Secret(""))
+    browser_sandbox: bool = True
     keys: Mapping[str, Secret] = field(default_factory=dict)  # of others, by name
     telegram_token: Secret = field(default_factory=lambda: Secret(""))
     telegram_base_url: str = VARIABLES["TELEGRAM_BASE_URL"][0]
@@ -227,6 +230,7 @@ class Settings:
             search=get("KITT_SEARCH"),
             search_url=url("KITT_SEARCH_URL", get("KITT_SEARCH_URL").rstrip("/")),
             search_key=Secret(get("KITT_SEARCH_KEY")),
+            browser_sandbox=on_or_off("KITT_BROWSER_SANDBOX", get("KITT_BROWSER_SANDBOX")),
             keys={
                 name: Secret(value)
                 for name, value in values.items()

@@ -58,11 +58,13 @@ RINGS: Final[dict[str, int]] = {
     **dict.fromkeys(("proposals", "preferences", "prices", "usage", "budgets", "demo_job"), 1),
     **dict.fromkeys(("kinds", "results"), 1),
     **dict.fromkeys(("alert_box", "migrate", "store_errors", "database_file", "retention"), 1),
-    **dict.fromkeys(("contents", "office", "transcribe", "addresses", "outgoing", "apis"), 1),
+    **dict.fromkeys(
+        ("contents", "office", "transcribe", "addresses", "outgoing", "apis", "browser_proxy"), 1
+    ),
     "sandbox": 1,
     **dict.fromkeys(("agent", "tools", "attempt"), 2),
     **dict.fromkeys(("telegram", "worker", "scheduler", "web", "keeper"), 3),
-    **dict.fromkeys(("cli*", "programs", "setup", "env_file", "doctor", "__main__"), 4),
+    **dict.fromkeys(("cli*", "programs", "setup", "env_file", "doctor*", "__main__"), 4),
     **dict.fromkeys(("process", "supervision*", "listener", "monitor*"), 4),
     **dict.fromkeys(("troubles", "watchdog", "startup", "backup"), 4),
     **dict.fromkeys(("emulator", "prove"), 5),

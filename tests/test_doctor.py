@@ -50,6 +50,7 @@ EVERYTHING = [
     "web",
     "sandbox",
     "apis",
+    "browser",
     "telegram",
     "webhook",
     "clock",

@@ -87,6 +87,7 @@ def test_every_value_is_read_from_the_environment(tmp_path: Path) -> None:
         "KITT_TRANSCRIBER_URL": "http://127.0.0.1:8083/v1/",
         "KITT_TRANSCRIBER_KEY": "k1",
         "KITT_TRANSCRIBER_MODEL": "large-1",
+        "KITT_BROWSER_SANDBOX": "off",
         "KITT_SEARCH": "searxng",
         "KITT_SEARCH_URL": "http://127.0.0.1:8888/",
         "KITT_SEARCH_KEY": "k2",
@@ -118,6 +119,7 @@ def test_every_value_is_read_from_the_environment(tmp_path: Path) -> None:
     assert settings.transcriber_model == "large-1"
     assert (settings.search, settings.search_url) == ("searxng", "http://127.0.0.1:8888")
     assert settings.search_key.reveal() == "k2"
+    assert not settings.browser_sandbox
     assert "k2" in settings.secrets
 
 

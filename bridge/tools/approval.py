@@ -18,8 +18,9 @@ from bridge.tools.ask import APPROVAL_S
 SHOWN_CHARS_MAX: Final = 1_500  # nobody allows what they have not seen whole
 
 
-async def need_approval(queue: Queue, job: Job, tool: str, what: str) -> None:
-    """Go on when this was allowed. `tool` is the one that is about to begin.
+async def need_approval(queue: Queue, job: Job, tool: str | None, what: str) -> None:
+    """Go on when this was allowed. `tool` is the one that is about to begin, and each of its calls
+    is allowed for itself; without one the same thing may be done again.
 
     Raises: JobWaits until there is an answer, ToolFailed when it was refused or is too long to be
     shown.
@@ -28,11 +29,11 @@ async def need_approval(queue: Queue, job: Job, tool: str, what: str) -> None:
         raise ToolFailed(
             f"Its user must allow this and sees at most {SHOWN_CHARS_MAX:,} characters: send less."
         )
-    conversation = job_conversation(job.id)
-    begun = await queue.store.read(
-        lambda tx: tx.value("count_tool_calls", conversation=conversation, name=tool)
-    )
-    question = clean_text(f"{begun + 1}. {what}")
+    if tool is not None:
+        counted = {"conversation": job_conversation(job.id), "name": tool}
+        begun = await queue.store.read(lambda tx: tx.value("count_tool_calls", **counted))
+        what = f"{begun + 1}. {what}"
+    question = clean_text(what)
     found = await queue.get(job.id)
     if found.approve_by is not None and found.question == question and found.answer is not None:
         if found.answer != ALLOWED:

@@ -6,7 +6,7 @@ missing. Their order is fixed, because the prompt cache depends on it.
 
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +17,8 @@ from bridge.queue import Queue
 from bridge.settings import Settings
 from bridge.tools.apis import api_tools
 from bridge.tools.ask import ask_tools
+from bridge.tools.browsing import browser_tools
+from bridge.tools.chromium import Chromium
 from bridge.tools.code import code_tools
 from bridge.tools.documents import document_tools
 from bridge.tools.files import file_tools
@@ -40,6 +42,7 @@ class Context:
     closing: AsyncExitStack
     outgoing: Outgoing
     granted: frozenset[str] | None = None
+    chromium: Chromium = field(default_factory=Chromium)
 
     @property
     def profile(self) -> Path:
@@ -51,6 +54,7 @@ Family = Callable[[Context], list[Tool]]
 FAMILIES: Final[dict[str, Family]] = {
     "web": web_tools,
     "apis": api_tools,
+    "browser": browser_tools,
     "code": code_tools,
     "documents": document_tools,
 }

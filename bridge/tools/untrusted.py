@@ -19,13 +19,17 @@ from bridge.conversation import Message, job_conversation, load_all, without_tag
 from bridge.models import Job
 from bridge.outgoing import NotAllowed, checked
 from bridge.queue import Queue
+from bridge.received import files_of_job
 
 # Their results are our own words, or the user's; whatever else a tool says is from outside.
 OUR_WORDS: Final = frozenset(
     {"report_progress", "attach_file", "ask_user", "write_file", "write_document", "load_skill"}
 )
 # Their results hold addresses that others wrote; when they fail, they speak in our words.
-WEB: Final = frozenset({"web_search", "web_fetch", "download_file", "browser_open", "browser_read"})
+WEB: Final = frozenset(
+    {"web_search", "web_fetch", "download_file", "browser_open", "browser_read", "browser_click"}
+)
+TYPED_AT: Final = "Typed at "  # begins the result of browser_fill; the site follows
 SECRET_CHARS_MIN: Final = 8
 _ADDRESS: Final = re.compile(r"https?://[^\s<>\"'`\[\]|]+", re.IGNORECASE)
 _BARE: Final = re.compile(r"(?<![@\w./-])(?:[\w-]+\.)+[a-z]{2,}(?:/[^\s<>\"'`\[\]|]*)?", re.I)
@@ -38,6 +42,7 @@ class Heard:
     request: str
     outside: bool
     addresses: frozenset[str]
+    typed: frozenset[tuple[str, str]] = frozenset()  # site and text, into pages of a browser
 
     def check(self, url: str, secrets: Iterable[str]) -> str:
         """The address in one spelling, if it may be asked. Raises: ToolFailed."""
@@ -55,6 +60,12 @@ class Heard:
             )
         return asked
 
+    def said(self, text: str) -> bool:
+        """Did the user say just these words, in this order?"""
+        words = re.escape(" ".join(text.split()))
+        whole = rf"(?<!\w){words}(?!\w)"
+        return re.search(whole, " ".join(self.request.split()), re.IGNORECASE) is not None
+
 
 async def heard_so_far(queue: Queue, job: Job) -> Heard:
     """What this job was told, by its stored conversation."""
@@ -64,27 +75,35 @@ async def heard_so_far(queue: Queue, job: Job) -> Heard:
 
 def heard(messages: Sequence[Message], job: Job) -> Heard:
     """The same, of these messages; a job with files or earlier work begins with others' text."""
-    request, found = [job.prompt], []
-    outside = bool(job.data) or job.continues is not None
-    names: dict[str, str] = {}
+    files = bool(files_of_job(job))
+    request, found = [job.prompt, "" if files else job.data or ""], []
+    outside = files or job.continues is not None
+    typed: set[tuple[str, str]] = set()
+    uses: dict[str, dict[str, Any]] = {}
     for block in (block for message in messages for block in message.content):
         kind = str(block.get("type"))
         if kind == "tool_use":
-            names[block["id"]] = block["name"]
+            uses[block["id"]] = block
         elif kind == "tool_result":
-            name = names.get(block["tool_use_id"], "")
+            use = uses.get(block["tool_use_id"], {})
+            name = use.get("name", "")
             failed = bool(block.get("is_error"))
             if name == "ask_user" and not failed:
                 request.append(_text(block))
             if name in WEB and not failed:
                 found.append(_text(block))
+            if name == "browser_fill" and not failed:
+                site = _text(block).removeprefix(TYPED_AT).rstrip(".")
+                typed.add((site, str(use["input"].get("text"))))
             outside = outside or not (name in OUR_WORDS or (name in WEB and failed))
         elif kind.endswith("_tool_result"):  # of a tool that the provider ran
             outside = True
             found.append(_text(block))
     asked = "\n".join(request)
     addresses = {*addresses_in(asked, bare=True), *addresses_in("\n".join(found))}
-    return Heard(request=asked, outside=outside, addresses=frozenset(addresses))
+    return Heard(
+        request=asked, outside=outside, addresses=frozenset(addresses), typed=frozenset(typed)
+    )
 
 
 def wrapped(text: str, source: str) -> str:

@@ -1,6 +1,7 @@
 """After text from outside a job asks only what its user or a result named, also after a restart."""
 
 import base64
+import json
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from bridge.agent.tool import ToolFailed
 from bridge.conversation import Message
 from bridge.models import Job, JobStatus
+from bridge.received import DATA_KEY, Received
 from bridge.tools.untrusted import Heard, addresses_in, carries, heard, wrapped
 
 PROMPT = "Compare https://shop.test/a?x=1 with news.test/today, and see example.org."
@@ -65,11 +67,27 @@ def test_a_page_that_failed_is_not_from_outside() -> None:
     assert not heard(called("web_fetch", "There is no site.", failed=True), job()).outside
 
 
-@pytest.mark.parametrize("changes", [{"data": "{}"}, {"continues": 7}])
+FILE = Received(
+    chat_id="42", file="1-a.txt", name="a.txt", media_type="text/plain", size=1, kind="text"
+)
+WITH_FILE = json.dumps({DATA_KEY: [FILE.block()], "see": "https://evil.test/"})
+
+
+@pytest.mark.parametrize("changes", [{"data": WITH_FILE}, {"continues": 7}])
 def test_a_job_with_files_or_earlier_work_begins_with_text_from_outside(
     changes: dict[str, Any],
 ) -> None:
-    assert heard([], job(**changes)).outside
+    told = heard([], job(**changes))
+
+    assert told.outside
+    assert refused(told, "https://evil.test/")
+
+
+def test_data_of_a_job_is_its_users_word_as_the_prompt_is() -> None:
+    told = heard(called("web_fetch", "page"), job(data='{"site": "https://d.test/1"}'))
+
+    assert not refused(told, "https://d.test/1")
+    assert not heard([], job(data="{}")).outside
 
 
 def test_links_of_a_page_and_results_of_a_search_may_be_followed() -> None:
@@ -126,6 +144,13 @@ def test_tools_of_the_provider_count_too() -> None:
     assert told.outside
     assert not refused(told, "https://p.test/1")
     assert refused(told, "https://p.test/2")
+
+
+def test_words_of_the_user_are_whole_and_in_order() -> None:
+    told = heard(called("web_fetch", "a green lamp"), job("Find a Red  lamp\nfor Ann"))
+
+    assert all(told.said(text) for text in ("red lamp", "Ann", " lamp for ann "))
+    assert not any(told.said(text) for text in ("red lamps", "ed lamp", "lamp red", "d", "green"))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,243 @@
+"""The tools of a browser: open, read, click, fill, and pictures of the page.
+
+One page at a time for each attempt; it ends with the attempt, so a job that waited or was started
+again opens its page anew. A page is text from outside. What is typed into one can be sent anywhere
+by its scripts, so only words of the user's request are typed, and others when the user allows it.
+"""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urljoin, urlsplit
+
+from bridge.agent.tool import Input, Tool, ToolFailed
+from bridge.browser_proxy import BrowserProxy
+from bridge.outgoing import NotAllowed, NotReached
+from bridge.tools.approval import need_approval
+from bridge.tools.chromium import can_browse
+from bridge.tools.untrusted import TYPED_AT, carries, heard_so_far, wrapped
+
+if TYPE_CHECKING:
+    from playwright.async_api import BrowserContext, Dialog, Download, Page
+
+    from bridge.tools.toolbox import Context
+
+PAGE_S: Final = 30.0
+ACT_S: Final = 10.0
+SETTLE_S: Final = 3.0  # for scripts that go on after a page is there
+PART_CHARS: Final = 20_000
+PAGES_MAX: Final = 5
+NOTES_MAX: Final = 10
+TYPED_CHARS_MAX: Final = 2_000
+_LINK: Final = re.compile(r"^(\s*- /url: )(\S+)$", re.MULTILINE)
+_NET_ERROR: Final = re.compile(r"net::(ERR_[A-Z_]+)")
+REF: Final = {"type": "string", "description": "As in [ref=e12] of the last reading: e12."}
+
+
+def browser_tools(context: "Context") -> list[Tool]:
+    """The tools, in a fixed order; none without the extra `browser` and a browser."""
+    if not can_browse():
+        return []
+    tab = Tab(context)
+    part = {"type": "integer", "description": "Of a long page; 1 is the first."}
+    url = {"type": "string", "description": "https://…, exactly as it was found."}
+    text = {"type": "string", "description": "Words of the user's request; others it must allow."}
+    path = {"type": "string", "description": "Relative, e.g. shop.png."}
+    steps: list[tuple[Any, str, dict[str, dict[str, Any]], Any]] = [
+        (tab.open, "Open a page in a browser, for pages that need one.", {"url": url}, None),
+        (tab.read, "Read the open page again: its parts, each with a ref.", {"part": part}, None),
+        (tab.click, "Click a part of the page and read what is there then.", {"ref": REF}, None),
+        (tab.fill, "Put text into a field.", {"ref": REF, "text": text}, tab.may_fill),
+        (
+            tab.screenshot,
+            "Take a picture of the whole page as a PNG file.",
+            {"path": path},
+            None,
+        ),
+        (tab.pdf, "Print the page to a PDF file.", {"path": path}, None),
+    ]
+    return [
+        Tool(
+            name=f"browser_{run.__name__}",
+            description=description,
+            properties=properties,
+            optional=("part",) if "part" in properties else (),
+            allow=allow,
+            run=run,
+        )
+        for run, description, properties, allow in steps
+    ]
+
+
+class Tab:
+    """The page a job looks at. Nothing is started before the first `open`."""
+
+    def __init__(self, context: "Context") -> None:
+        self._context = context
+        self._browser: BrowserContext | None = None
+        self._pages: list[Page] = []
+        self._doing: set[asyncio.Task[None]] = set()
+        self._notes: list[str] = []  # what the page did beside being a page; its words, not ours
+
+    async def open(self, given: Input) -> str:
+        """Go there and read."""
+        heard = await heard_so_far(self._context.queue, self._context.job)
+        url = heard.check(str(given["url"]), self._context.settings.secrets)
+        parts = urlsplit(url)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        try:
+            await self._context.outgoing.addresses(parts.hostname or "", port)
+        except (NotAllowed, NotReached) as error:
+            raise ToolFailed(str(error)) from error
+        async with _in_words():
+            page = await self._page(new=True)
+            await page.goto(url, timeout=PAGE_S * 1_000, wait_until="domcontentloaded")
+        return await self._shown()
+
+    async def read(self, given: Input) -> str:
+        """What is there now."""
+        return await self._shown(int(given.get("part", 1)))
+
+    async def click(self, given: Input) -> str:
+        """Click and read."""
+        async with _in_words():
+            await (await self._at(given)).click(timeout=ACT_S * 1_000)
+        return await self._shown()
+
+    async def may_fill(self, given: Input) -> None:
+        """Are these the user's words, or did the user allow them for this site before?"""
+        text = str(given["text"])
+        if len(text) > TYPED_CHARS_MAX or carries(text, self._context.settings.secrets):
+            raise ToolFailed("This text is too long or carries a secret: it is not typed.")
+        site = _site(await self._page())
+        heard = await heard_so_far(self._context.queue, self._context.job)
+        if heard.said(text) or (site, text) in heard.typed:
+            return
+        await need_approval(self._context.queue, self._context.job, None, f"{site} ← {text}")
+
+    async def fill(self, given: Input) -> str:
+        """Put text into a field."""
+        async with _in_words():
+            await (await self._at(given)).fill(str(given["text"]), timeout=ACT_S * 1_000)
+        return f"{TYPED_AT}{_site(await self._page())}."
+
+    async def screenshot(self, given: Input) -> str:
+        """A picture of all of it."""
+        async with _in_words():
+            page = await self._page()
+            data = await page.screenshot(full_page=True, timeout=PAGE_S * 1_000)
+        return await self._kept(str(given["path"]), data)
+
+    async def pdf(self, given: Input) -> str:
+        """The page on paper."""
+        async with _in_words(), asyncio.timeout(PAGE_S):
+            data = await (await self._page()).pdf(print_background=True)
+        return await self._kept(str(given["path"]), data)
+
+    async def _kept(self, path: str, data: bytes) -> str:
+        await asyncio.to_thread(self._context.workspace.write, path, data)
+        return f"Wrote {path} ({len(data):,} bytes)."
+
+    async def _at(self, given: Input) -> Any:
+        ref = str(given["ref"])
+        if not re.fullmatch(r"[a-z0-9]{1,12}", ref):
+            raise ToolFailed("ref must be as in the last reading, such as e12.")
+        return (await self._page()).locator(f"aria-ref={ref}")
+
+    async def _page(self, *, new: bool = False) -> "Page":
+        """The page that was opened last. Raises: ToolFailed when there is none."""
+        open_pages = [page for page in self._pages if not page.is_closed()]
+        if open_pages:
+            return open_pages[-1]
+        if not new:
+            raise ToolFailed(
+                "No page is open: the browser begins anew after a wait or a restart of the job, "
+                "so open the page again."
+            )
+        if self._browser is None:
+            proxy = await self._context.closing.enter_async_context(
+                BrowserProxy(self._context.outgoing, f"Job {self._context.job.id}")
+            )
+            self._browser = await self._context.closing.enter_async_context(
+                self._context.chromium.context(proxy.address)
+            )
+            self._browser.on("page", self._opened)
+        return await self._browser.new_page()
+
+    def _opened(self, page: "Page") -> None:
+        """Also a page that another one opened; it is the one to look at."""
+        page.on("dialog", self._dialog)
+        page.on("download", self._download)
+        self._pages.append(page)
+        if len(self._pages) > PAGES_MAX:
+            self._soon(self._pages.pop(0).close())
+
+    def _dialog(self, dialog: "Dialog") -> None:
+        self._note(f"The page asked, and was told no: {dialog.message[:200]}")
+        self._soon(dialog.dismiss())
+
+    def _download(self, download: "Download") -> None:
+        self._note(f"The page wanted to give a file; download_file fetches it: {download.url}")
+
+    def _soon(self, doing: "Coroutine[Any, Any, None]") -> None:
+        """From a handler that cannot wait; the page may be gone by then."""
+
+        async def quietly() -> None:
+            from playwright.async_api import Error
+
+            with suppress(Error):
+                await doing
+
+        task = asyncio.create_task(quietly())
+        self._doing.add(task)
+        task.add_done_callback(self._doing.discard)
+
+    def _note(self, text: str) -> None:
+        self._notes = [*self._notes, text][-NOTES_MAX:]
+
+    async def _shown(self, part: int = 1) -> str:
+        """The page as text, when it has come to rest."""
+        from playwright.async_api import Error
+
+        page = await self._page()
+        with suppress(Error):
+            await page.wait_for_load_state("networkidle", timeout=SETTLE_S * 1_000)
+        async with _in_words():
+            page = await self._page()
+            title = await page.title()
+            seen = await page.aria_snapshot(mode="ai", timeout=ACT_S * 1_000)
+        base = page.url
+        seen = _LINK.sub(lambda found: f"{found[1]}{urljoin(base, found[2])}", seen)
+        parts = [seen[at : at + PART_CHARS] for at in range(0, len(seen), PART_CHARS)] or [""]
+        if not 1 <= part <= len(parts):
+            raise ToolFailed(f"The page has {len(parts)} parts: part must be 1 to {len(parts)}.")
+        lines = [f"Title: {title[:200]}", *self._notes]
+        if len(parts) > 1:
+            lines.append(f"(Part {part} of {len(parts)}.)")
+        self._notes = []
+        return wrapped("\n".join([*lines, parts[part - 1]]), base)
+
+
+@asynccontextmanager
+async def _in_words() -> AsyncIterator[None]:
+    """What the browser cannot do, without a word of the page."""
+    from playwright.async_api import Error
+    from playwright.async_api import TimeoutError as TooSlow
+
+    try:
+        yield
+    except (TooSlow, TimeoutError) as error:
+        raise ToolFailed(
+            "That took too long, or there is no such part of the page any more: read it again."
+        ) from error
+    except Error as error:
+        found = _NET_ERROR.search(str(error))
+        why = f" ({found[1]})" if found else ""
+        raise ToolFailed(f"The browser could not do that{why}: read the page again.") from error
+
+
+def _site(page: "Page") -> str:
+    parts = urlsplit(page.url)
+    return f"{parts.scheme}://{parts.netloc}"
