@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 import sqlite3
+import subprocess
 from collections.abc import Awaitable, Callable
 from contextlib import closing
 from datetime import timedelta
@@ -298,6 +299,25 @@ async def test_folder_a_killed_purge_left_goes(house: House) -> None:
     await clear(house.retention)
 
     assert [folder.name for folder in house.jobs_dir.iterdir()] == ["10"]
+
+
+async def test_a_tree_without_end_goes_too(house: House) -> None:
+    folder = house.jobs_dir / ".gone-9"
+    folder.mkdir()
+    fd = os.open(folder, os.O_RDONLY)
+    for _ in range(1_500):
+        os.mkdir("d", dir_fd=fd)
+        inner = os.open("d", os.O_RDONLY, dir_fd=fd)
+        os.close(fd)
+        fd = inner
+    os.fchmod(fd, 0)
+    os.close(fd)
+    try:
+        await clear(house.retention)
+
+        assert not folder.exists()
+    finally:  # what is left would trouble every later run of the tests
+        subprocess.run(["rm", "-rf", str(folder)], check=True)
 
 
 async def test_workers_that_are_long_gone_are_forgotten(house: House) -> None:
