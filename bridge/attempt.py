@@ -24,6 +24,7 @@ from bridge.kinds import Done, Failed, Kind, Task
 from bridge.kinds import payload as payloads
 from bridge.kinds.kind import Handler
 from bridge.kinds.registry import Kinds
+from bridge.memory import Memory
 from bridge.models import Job
 from bridge.outgoing import Outgoing
 from bridge.profile import worker_prompt
@@ -137,7 +138,9 @@ async def _turn(
     name, model_name = job_conversation(job.id), settings.worker_model
     provider = provider_of(settings, model_name)
     tools = await tools_for(context)
-    frozen = await _frozen(work, name, tools, kind)
+    granted = context.granted is None or "memory" in context.granted
+    notes = Memory(settings.notes_dir, job.chat_id).block() if granted else ""
+    frozen = await _frozen(work, name, tools, kind, notes)
     purse, store = _purse(work, job, kind), work.queue.store
     shared: dict[str, Any] = {"store": store, "model": work.model, "model_name": model_name}
     shared["guard"] = lambda tx: work.queue.require(tx, job)
@@ -186,12 +189,14 @@ def _limits(provider: Provider, kind: Kind | None) -> Limits:
     return Limits(calls_max=calls_max or CALLS_MAX, max_tokens=provider.tokens_max)
 
 
-async def _frozen(work: Work, name: str, tools: list[Tool], kind: Kind | None) -> dict[str, Any]:
+async def _frozen(
+    work: Work, name: str, tools: list[Tool], kind: Kind | None, notes: str
+) -> dict[str, Any]:
     """System prompt and tools as the job's first attempt had them: history depends on them."""
     kept = await work.queue.store.read(lambda tx: tx.value("frozen", conversation=name))
     if kept is not None:
         return dict(json.loads(kept))
-    told = [worker_prompt(work.settings.profile), kind.instructions if kind else ""]
+    told = [worker_prompt(work.settings.profile), kind.instructions if kind else "", notes]
     fresh = {
         "system": "\n\n".join(part for part in told if part),
         "tools": [tool.to_api() for tool in tools],

@@ -172,6 +172,11 @@ class Settings:
         return self.memory / "jobs"
 
     @property
+    def notes_dir(self) -> Path:
+        """One file per chat: what is kept of it for good."""
+        return self.memory / "notes"
+
+    @property
     def files_dir(self) -> Path:
         """One folder per chat: the files its people sent."""
         return self.memory / "files"

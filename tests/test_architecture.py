@@ -55,7 +55,9 @@ RINGS: Final[dict[str, int]] = {
         ),
         1,
     ),
-    **dict.fromkeys(("proposals", "preferences", "prices", "usage", "budgets", "demo_job"), 1),
+    **dict.fromkeys(
+        ("proposals", "preferences", "prices", "usage", "budgets", "memory", "demo_job"), 1
+    ),
     **dict.fromkeys(("kinds", "results"), 1),
     **dict.fromkeys(("alert_box", "migrate", "store_errors", "database_file", "retention"), 1),
     **dict.fromkeys(

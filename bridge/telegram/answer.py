@@ -181,7 +181,7 @@ class Answer:
             ),
             model_name=self._agent.model_name,
             conversation=self._conversation,
-            system=self._agent.prompt,
+            system=self._agent.system(self._last.chat_id),
             tools=[noted(tool, self._tools_used.add) for tool in self._tools()],
             limits=Limits(),
             purse=self._agent.purse(self._conversation, self._last.user_id),
@@ -388,7 +388,8 @@ class Answer:
         zone = agent.chosen.zone(self._last)
         show = partial(agent.schedules.offer, language=self._last.language)
         proposing = schedule_tools(agent.clock, origin, zone=zone, show=show)
-        return [*job_tools(agent.queue, origin, agent.kinds), *proposing]
+        keeping = agent.memory_tools(self._last, self._source)
+        return [*job_tools(agent.queue, origin, agent.kinds), *proposing, *keeping]
 
     def _now(self) -> str:
         return stamp(self._agent.clock.now())

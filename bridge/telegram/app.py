@@ -52,6 +52,7 @@ from bridge.telegram.job_pages import JobPages
 from bridge.telegram.job_questions import JobQuestions
 from bridge.telegram.large_files import FileCommands
 from bridge.telegram.log_commands import LogCommands
+from bridge.telegram.memory_commands import MemoryCommands
 from bridge.telegram.menu import Menu
 from bridge.telegram.outbox import Outbox
 from bridge.telegram.people_commands import PeopleCommands
@@ -176,10 +177,19 @@ class Bridge:
             kinds=tuple(Kinds(settings.profile).usable()),
             sees=provider_of(settings, settings.model).images,
             schedules=schedules,
+            notes=self._keeping(settings),
             chosen=self._chosen,
             files_dir=settings.files_dir,
             is_owner=lambda item: self._admission.is_owner(item),
             admits=lambda item: self._admission.admits(item),
+        )
+
+    def _keeping(self, settings: Settings) -> MemoryCommands:
+        return MemoryCommands(
+            folder=settings.notes_dir,
+            signer=self._signer,
+            clock=self._clock,
+            is_owner=lambda tx, user: role(tx, settings.owners, int(user)) == "owner",
         )
 
     def _deciding(self, settings: Settings, **about: Any) -> tuple[PeopleCommands, GroupCommands]:
@@ -210,6 +220,7 @@ class Bridge:
             RestartCommands(signer=self._signer, supervised=self._supervised),
             LogCommands(log_dir=settings.log_dir, redact=redactor(settings.secrets)),
             HeldMessages(clock=self._clock),
+            self._keeping(settings),
             SettingsCommands(
                 signer=self._signer,
                 chosen=self._chosen,

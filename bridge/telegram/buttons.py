@@ -68,6 +68,10 @@ VERBS = {
     "um": "all of them",
     "uo": "one of them",
     "uc": "choose",
+    # notes
+    "nl": "a page of them",
+    "nf": "forget one of the list",
+    "nu": "forget the one that was kept just now",
     # people, for owners
     "ma": "asked about: allow",
     "md": "asked about: refuse",

@@ -22,6 +22,7 @@ from bridge.tools.chromium import Chromium
 from bridge.tools.code import code_tools
 from bridge.tools.documents import document_tools
 from bridge.tools.files import file_tools
+from bridge.tools.memory import memory_tools
 from bridge.tools.report import report_tools
 from bridge.tools.skills import skill_tools
 from bridge.tools.web import web_tools
@@ -57,6 +58,7 @@ FAMILIES: Final[dict[str, Family]] = {
     "browser": browser_tools,
     "code": code_tools,
     "documents": document_tools,
+    "memory": memory_tools,
 }
 
 

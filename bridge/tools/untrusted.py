@@ -24,6 +24,7 @@ from bridge.received import files_of_job
 # Their results are our own words, or the user's; whatever else a tool says is from outside.
 OUR_WORDS: Final = frozenset(
     {"report_progress", "attach_file", "ask_user", "write_file", "write_document", "load_skill"}
+    | {"remember", "recall", "forget"}
 )
 # Their results hold addresses that others wrote; when they fail, they speak in our words.
 WEB: Final = frozenset(

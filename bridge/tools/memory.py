@@ -1,0 +1,129 @@
+"""Tools for what is kept of a chat: in its answers and in its jobs.
+
+A note of the chat is shown to its person at once, with a button that forgets it. A job that has
+read text from outside keeps or forgets nothing before its user has allowed just that: a page must
+not live on in what KITT knows.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from bridge.agent.tool import Input, Tool, ToolFailed
+from bridge.conversation import without_tags
+from bridge.memory import Memory, Note, NoteRefused
+from bridge.store import Tx
+from bridge.tools.approval import need_approval
+from bridge.tools.untrusted import heard_so_far
+
+if TYPE_CHECKING:
+    from bridge.tools.toolbox import Context
+
+TEXT: Final[dict[str, Any]] = {"type": "string"}
+ABOUT_AND_TEXT: Final = {"about": TEXT, "text": TEXT}
+REMEMBER: Final = "Keep a note for good, when the user asks for it."
+RECALL: Final = "Notes that were kept, by words in them."
+FORGET: Final = "Forget a note, when the user asks; recall tells its number."
+
+
+def chat_memory_tools(memory: Memory, show: Callable[[Tx, Note], None]) -> list[Tool]:
+    """Those of an answer: `remember`, and the others once there is something to recall.
+
+    `show` puts the message about a new note into the transaction of the call.
+    """
+
+    def remember(tx: Tx, given: Input) -> str:
+        note = _remember(memory, given)
+        show(tx, note)
+        return "Kept; the user sees it, with a button that forgets it."
+
+    tools = [
+        Tool(name="remember", description=REMEMBER, properties=ABOUT_AND_TEXT, commit=remember)
+    ]
+    if memory.notes() or memory.shared():
+        tools += [
+            Tool(
+                name="recall",
+                description=RECALL,
+                properties={"query": TEXT},
+                commit=lambda _tx, given: _recall(memory, given),
+            ),
+            Tool(
+                name="forget",
+                description=FORGET,
+                properties={"number": {"type": "integer"}},
+                commit=lambda _tx, given: _forget(memory, given),
+            ),
+        ]
+    return tools
+
+
+def memory_tools(context: "Context") -> list[Tool]:
+    """Those of a job."""
+    queue, job = context.queue, context.job
+    memory = Memory(context.settings.notes_dir, job.chat_id)
+
+    def allowed(name: str, what: Callable[[Input], str]) -> Any:
+        async def allow(given: Input) -> None:
+            if (await heard_so_far(queue, job)).outside:
+                await need_approval(queue, job, name, what(given))
+
+        return allow
+
+    async def remember(given: Input) -> str:
+        _remember(memory, given)
+        return "Kept."
+
+    async def recall(given: Input) -> str:
+        return _recall(memory, given)
+
+    async def forget(given: Input) -> str:
+        return _forget(memory, given)
+
+    def named(given: Input) -> str:
+        found = next((n.line for n in memory.notes() if n.number == given["number"]), "?")
+        return f"Forget this note? {found}"
+
+    return [
+        Tool(
+            name="remember",
+            description=REMEMBER,
+            properties=ABOUT_AND_TEXT,
+            run=remember,
+            allow=allowed("remember", lambda g: f"Keep this note? {g['about']}: {g['text']}"),
+        ),
+        Tool(
+            name="recall",
+            description=RECALL,
+            properties={"query": TEXT},
+            run=recall,
+            repeat="pure",
+        ),
+        Tool(
+            name="forget",
+            description=FORGET,
+            properties={"number": {"type": "integer"}},
+            run=forget,
+            allow=allowed("forget", named),
+        ),
+    ]
+
+
+def _remember(memory: Memory, given: Input) -> Note:
+    try:
+        return memory.remember(str(given["about"]), str(given["text"]))
+    except NoteRefused as error:
+        raise ToolFailed(str(error)) from None
+
+
+def _recall(memory: Memory, given: Input) -> str:
+    found = memory.recall(str(given["query"]))
+    lines = [
+        f"{'shared' if note.shared else note.number}: {without_tags(note.line)}" for note in found
+    ]
+    return "\n".join(lines) or "There is no note with these words."
+
+
+def _forget(memory: Memory, given: Input) -> str:
+    if memory.forget(int(given["number"])) is None:
+        raise ToolFailed("There is no note with this number: recall it first.")
+    return "Forgotten."
