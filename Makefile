@@ -42,7 +42,7 @@ format: $(VENV)/.dev ## rewrite the code in the house style
 	@$(BIN)/ruff check --fix .
 bench: $(VENV)/.dev $(VENV)/.bench ## the figures of the README, as JSON
 	@$(BIN)/python -m bench $(ARGS)
-TOOLS := web,documents,data,openai
+TOOLS := web,documents,data,openai,browser
 lock: ## renew requirements/*.txt from pyproject.toml (needs uv)
 	@for x in run: demo:demo tools:$(TOOLS) dev:demo,dev,$(TOOLS) bench:bench; do \
 		uv pip compile --quiet pyproject.toml requirements/build.in --universal --python-version 3.11 \
