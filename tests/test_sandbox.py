@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import platform
 import shutil
 import socket
 import subprocess
@@ -15,6 +16,7 @@ from closed import Apart, Ours, alive, can_be_ordinary, ordinary, ordinary_folde
 from waiting import until
 
 from bridge.sandbox import trial
+from bridge.sandbox.calls import CALLS, call_filter
 from bridge.sandbox.probe import sandbox_of
 from bridge.sandbox.runs import SHELL
 
@@ -116,6 +118,31 @@ async def test_it_is_nobody_without_privileges_in_a_session_of_its_own(sandbox: 
     assert lines[lines.index("NoNewPrivs:") + 1] == "1"
     assert int(lines[lines.index("NoNewPrivs:") + 2]) < 10
     assert not {"nested", "mounted"} & set(lines)
+
+
+@pytest.mark.skipif(not call_filter(), reason="there is no filter for this processor")
+async def test_calls_of_the_kernel_that_nobody_needs_do_not_exist(sandbox: Ours) -> None:
+    column = ("x86_64", "aarch64").index(platform.machine())
+    numbers = [call[column] for call in CALLS.values()]
+
+    ran = await sandbox.run(
+        "import ctypes, errno, os\n"
+        "libc = ctypes.CDLL(None, use_errno=True)\n"
+        f"for number in {[number for number in numbers if number is not None]}:\n"
+        "    if libc.syscall(number, -1, 0, 0, 0, 0) != -1 or ctypes.get_errno() != errno.ENOSYS:\n"
+        "        print('exists', number)\n"
+        "print(open('/proc/self/status').read().partition('Seccomp:')[2].split()[0])\n"
+    )
+
+    assert ran.printed == "2\n"
+
+
+def test_every_processor_we_know_has_a_filter_of_its_own() -> None:
+    filters = {call_filter(machine) for machine in ("x86_64", "aarch64", "riscv64")}
+
+    assert b"" in filters
+    assert len(filters) == 3
+    assert all(len(program) % 8 == 0 and len(program) < 4_096 for program in filters)
 
 
 async def test_nothing_but_its_folder_can_be_written(sandbox: Ours) -> None:

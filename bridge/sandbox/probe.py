@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from bridge.sandbox import trial
+from bridge.sandbox.calls import filter_to_read
 from bridge.sandbox.folder import hand_over
 from bridge.sandbox.walls import ENVIRONMENT, SEARCHED, Limits, Walls, shows, walls_here
 
@@ -49,15 +50,17 @@ def _tried(walls: Walls) -> str:
         words = [str(walls.python), "-c", Path(trial.__file__).read_text(encoding="utf-8")]
         words += [*map(str, numbers), *ENVIRONMENT]
         try:
-            ran = subprocess.run(  # noqa: S603 - our own words
-                [*walls.command(Path(folder), LIMITS), *words],
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                env={},
-                cwd="/",
-                timeout=TRIED_FOR_S,
-                check=False,
-            )
+            with filter_to_read() as filters:
+                ran = subprocess.run(  # noqa: S603 - our own words
+                    [*walls.command(Path(folder), LIMITS, filters), *words],
+                    stdin=subprocess.DEVNULL,
+                    capture_output=True,
+                    env={},
+                    cwd="/",
+                    pass_fds=filters,
+                    timeout=TRIED_FOR_S,
+                    check=False,
+                )
         except (OSError, subprocess.TimeoutExpired) as error:
             return f"The sandbox cannot be tried ({type(error).__name__}): code is not run."
     said = ran.stdout.decode("utf-8", "replace").strip()

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from bridge.sandbox.calls import filter_to_read
 from bridge.sandbox.folder import MEND, Unruly, hand_over, measured
 from bridge.sandbox.walls import Limits, Walls
 from bridge.sandbox.watch import exceeded
@@ -96,16 +97,18 @@ async def _closed_in(
     *,
     watched: bool = True,
 ) -> Ran:
-    process = await asyncio.create_subprocess_exec(
-        *walls.command(folder, limits),
-        *language,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        env={},
-        cwd="/",
-        start_new_session=True,
-    )
+    with filter_to_read() as filters:
+        process = await asyncio.create_subprocess_exec(
+            *walls.command(folder, limits, filters),
+            *language,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            env={},
+            cwd="/",
+            pass_fds=filters,
+            start_new_session=True,
+        )
     printed = _Printed()
     tasks = [asyncio.create_task(_attend(process, program, printed))]
     if watched:

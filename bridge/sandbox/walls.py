@@ -70,9 +70,14 @@ class Walls:
         """Whose the folder must be, when that is not who we are."""
         return NOBODY if self.as_root else None
 
-    def command(self, folder: Path, limits: Limits) -> list[str]:
-        """The words before the program that is to run in this folder."""
-        inner = [self.programs["bwrap"], *self._closed(folder), "--", *self._limited(limits), "--"]
+    def command(self, folder: Path, limits: Limits, filters: tuple[int, ...]) -> list[str]:
+        """The words before the program that is to run in this folder.
+
+        `filters` are the descriptors it inherits of filters for its calls of the kernel.
+        """
+        seccomp = [word for number in filters for word in ("--seccomp", str(number))]
+        closed = [self.programs["bwrap"], *seccomp, *self._closed(folder)]
+        inner = [*closed, "--", *self._limited(limits), "--"]
         if self.as_root:
             inner = [*self._as_ordinary_user(folder), *inner]
         return [self.programs["choom"], "-n", "1000", "--", *inner]

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, Final
 
-from bridge import office
 from bridge.agent.tool import ToolFailed
 from bridge.tools import apart
 from bridge.tools.files import TEXT_CONTROLS
@@ -51,7 +50,7 @@ async def part_of(workspace: Workspace, path: str, wanted: Range) -> str:
         return await _pages(path, await _whole(workspace, path), wanted)
     if start.startswith(b"PK\x03\x04"):
         data = await _whole(workspace, path)
-        lines = (await asyncio.to_thread(_office_text, path, data)).splitlines()
+        lines = (await _office_text(path, data)).splitlines()
         return _lines(iter(lines), wanted)
     return await asyncio.to_thread(_text_part, workspace, path, wanted)
 
@@ -78,12 +77,13 @@ async def _pages(path: str, data: bytes, wanted: Range) -> str:
     return "\n\n".join(lines + _more("pages", wanted.first + len(texts), total, wanted))
 
 
-def _office_text(path: str, data: bytes) -> str:
+async def _office_text(path: str, data: bytes) -> str:
     try:
-        text, cut = office.text_of(data, OFFICE_CHARS_MAX)
-    except office.NotReadable as error:
-        raise ToolFailed(f"{path} is no document that can be read ({error})") from error
-    return f"{text}\n(Cut: it goes on, but no more is read.)" if cut else text
+        found, _ = await apart.ask("read_office", {"chars": OFFICE_CHARS_MAX}, data)
+    except apart.NoAnswer as error:
+        raise ToolFailed(f"{path} could not be read (it {error}): make it smaller.") from None
+    more = "\n(Cut: it goes on, but no more is read.)" if found["cut"] else ""
+    return f"{found['text']}{more}"
 
 
 def _text_part(workspace: Workspace, path: str, wanted: Range) -> str:
