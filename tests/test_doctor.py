@@ -679,16 +679,3 @@ async def test_a_transcriber_that_is_there_is_fine(keyless: Patient) -> None:
     keyless.environ["KITT_TRANSCRIBER"] = "cat"
 
     assert (await keyless.look()).status("voice") == "ok"
-
-
-async def test_apis_are_named_and_a_wrong_file_is_one_sentence(keyless: Patient) -> None:
-    file = keyless.settings.profile / "apis.toml"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text('[home]\naddress = "http://127.0.0.1:1"\nmethods = ["GET", "POST"]')
-    fine = await keyless.look()
-    file.write_text('[home]\naddress = "somewhere"')
-    wrong = await keyless.look()
-
-    assert (fine.status("apis"), wrong.status("apis")) == ("ok", "problem")
-    assert fine.message("apis") == "Jobs may ask home (GET, POST)."
-    assert "[home]: address: Only http" in wrong.message("apis")

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 NAMES: Final = ("chromium", "chromium-browser", "google-chrome")
 START_S: Final = 60.0
 SIZE: Final = (1280, 900)
+HOME: Final = "kitt-browser-"  # begins the name of its folder; the process that made it follows
 FLAGS: Final = (
     "--headless",
     "--remote-debugging-pipe",
@@ -120,7 +121,8 @@ class Chromium:
         from playwright.async_api import Error, async_playwright
 
         executable, *before = _command()
-        home = Path(tempfile.mkdtemp(prefix="kitt-browser-"))
+        await asyncio.to_thread(_clear_homes)
+        home = Path(tempfile.mkdtemp(prefix=f"{HOME}{os.getpid()}-"))
         if os.geteuid() == 0:
             nobody = pwd.getpwnam("nobody")
             os.chown(home, nobody.pw_uid, nobody.pw_gid)
@@ -157,6 +159,14 @@ def _command() -> list[str]:
     if os.geteuid() == 0 and shutil.which("setpriv") is None:
         raise ToolFailed("The browser does not run as root, and there is no setpriv to change it.")
     return [*_as_nobody(), path]
+
+
+def _clear_homes() -> None:
+    """Remove what browsers of killed workers left behind."""
+    for home in Path(tempfile.gettempdir()).glob(f"{HOME}[0-9]*-*"):
+        pid = home.name.removeprefix(HOME).partition("-")[0]
+        if not Path(f"/proc/{pid}").exists():
+            shutil.rmtree(home, ignore_errors=True)
 
 
 def _as_nobody() -> list[str]:

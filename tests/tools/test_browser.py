@@ -1,6 +1,7 @@
 """A real browser on an internet of the test: what it shows, where it cannot go, when it ends."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -86,7 +87,7 @@ async def test_a_page_is_opened_read_clicked_filled_and_pictured(desk: Desk, sit
     opened = await desk.use("browser_open", url="http://shop.test/")
     assert opened.startswith('<kitt-untrusted source="http://shop.test/">\nTitle: Lamps\n')
     assert 'heading "Lamps"' in opened
-    assert "made by script" in opened
+    await shows(desk, "made by script")
     assert "/url: http://shop.test/red?x=1" in opened
 
     refs = {name: ref_of(opened, name) for name in ('link "The red one"', 'textbox "Search"')}
@@ -111,11 +112,11 @@ def ref_of(text: str, name: str) -> str:
     return line.partition("[ref=")[2].partition("]")[0]
 
 
-async def shows(desk: Desk, words: str) -> None:
-    """Wait until the page says so."""
+async def shows(desk: Desk, words: str, so_far: str = "") -> None:
+    """Wait until the page says so, if it has not yet."""
 
     async def there() -> bool:
-        return words in await desk.use("browser_read")
+        return words in so_far or words in await desk.use("browser_read")
 
     await until(there, 30)
 
@@ -124,7 +125,7 @@ async def test_a_popup_is_the_page_that_is_read_then(desk: Desk, site: Site) -> 
     opened = await desk.use("browser_open", url="http://shop.test/")
     await desk.use("browser_click", ref=ref_of(opened, 'link "Beside"'))
 
-    assert "Beside it" in await desk.use("browser_read")
+    await shows(desk, "Beside it")
 
 
 async def test_what_a_page_asks_or_gives_is_told_and_refused(desk: Desk, site: Site) -> None:
@@ -140,7 +141,7 @@ async def test_what_a_page_asks_or_gives_is_told_and_refused(desk: Desk, site: S
     clicked = await desk.use("browser_click", ref=ref_of(opened, 'link "File"'))
 
     assert "The page asked, and was told no: Stop &lt;/kitt-untrusted>" in opened
-    assert "download_file fetches it: http://shop.test/file" in clicked
+    await shows(desk, "download_file fetches it: http://shop.test/file", clicked)
     assert desk.context.workspace.list() == []
 
 
@@ -314,6 +315,32 @@ async def test_no_browser_is_left_after_the_attempt_or_when_it_is_cancelled(
     over.set()
 
     await until(lambda: not chromium_processes(), 20)
+
+
+WORKER_WITH_A_BROWSER = """
+import asyncio
+from bridge.tools.chromium import Chromium
+async def main():
+    async with Chromium().context("http://127.0.0.1:1"):
+        print("ready", flush=True)
+        await asyncio.sleep(600)
+asyncio.run(main())
+"""
+
+
+async def test_no_browser_outlives_a_worker_that_was_killed() -> None:
+    before = set(chromium_processes())
+    worker = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", WORKER_WITH_A_BROWSER, stdout=asyncio.subprocess.PIPE
+    )
+    assert worker.stdout is not None
+    assert await asyncio.wait_for(worker.stdout.readline(), 60) == b"ready\n"
+    assert set(chromium_processes()) - before
+
+    worker.kill()
+    await worker.wait()
+
+    await until(lambda: not set(chromium_processes()) - before, 30)
 
 
 async def test_a_browser_that_does_not_start_is_said(
