@@ -67,10 +67,20 @@ def _sandbox(settings: Settings) -> list[Check]:
     return [Check("sandbox", "ok", "Jobs can run code, closed in by bubblewrap.")]
 
 
+def _documents(_settings: Settings) -> list[Check]:
+    from bridge.tools.documents import can_write
+
+    if can_write():
+        return [Check("documents", "ok", "Jobs read and write PDF and Word files.")]
+    text = "Jobs read no PDF files and write no documents: run `make tools`."
+    return [Check("documents", "warning", text)]
+
+
 Look = Callable[[Settings], list[Check]]
 CHECKS: Final[tuple[tuple[str, Look], ...]] = (
     ("web", _web),
     ("sandbox", _sandbox),
+    ("documents", _documents),
     ("apis", _apis),
     ("browser", _browser),
 )

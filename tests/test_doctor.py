@@ -49,6 +49,7 @@ EVERYTHING = [
     "processes",
     "web",
     "sandbox",
+    "documents",
     "apis",
     "browser",
     "telegram",
