@@ -25,6 +25,7 @@ from bridge.backup import LAST_BACKUP
 from bridge.budgets import Budgets
 from bridge.clock import Clock
 from bridge.doctor_jobs import CHECKS, Check, Look
+from bridge.doctor_mcp import mcp_checks
 from bridge.errors import KittError
 from bridge.kinds import Kind
 from bridge.kinds.built_in import BUILT_IN
@@ -93,6 +94,8 @@ async def _examine(settings: Settings, clock: Clock, checks: list[Check]) -> Non
     for name, look in looks:
         with _noting(name, checks):
             checks += look(settings)
+    with _noting("mcp", checks):
+        checks += await mcp_checks(settings)
     with _noting("telegram", checks):
         checks += _telegram(await ask_telegram(settings, clock))
     with _noting("key", checks):

@@ -64,6 +64,7 @@ RINGS: Final[dict[str, int]] = {
         ("contents", "office", "transcribe", "addresses", "outgoing", "apis", "browser_proxy"), 1
     ),
     "sandbox": 1,
+    "mcp": 1,
     **dict.fromkeys(("agent", "tools", "attempt"), 2),
     **dict.fromkeys(("telegram", "worker", "scheduler", "web", "keeper"), 3),
     **dict.fromkeys(("cli*", "programs", "setup", "env_file", "doctor*", "__main__"), 4),

@@ -52,6 +52,7 @@ EVERYTHING = [
     "documents",
     "apis",
     "browser",
+    "mcp",
     "telegram",
     "webhook",
     "clock",

@@ -7,7 +7,7 @@ does not, and the model is told that its effect is unknown.
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from bridge.errors import KittError
@@ -29,11 +29,15 @@ class ToolFailed(KittError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tool:
-    """One tool. `properties` is JSON Schema, flat; all are required but the `optional` ones."""
+    """One tool. `properties` is JSON Schema, flat; all are required but the `optional` ones.
+
+    `schema` is instead of them, for a tool of others, who look at what they are given themselves.
+    """
 
     name: str
     description: str
-    properties: dict[str, dict[str, Any]]
+    properties: dict[str, dict[str, Any]] = field(default_factory=dict)
+    schema: dict[str, Any] | None = None
     commit: Callable[[Tx, Input], str] | None = None
     run: Callable[[Input], Awaitable[str]] | None = None
     # Before it begins; raises ToolFailed, or JobWaits as long as its user has not allowed it.
@@ -48,6 +52,9 @@ class Tool:
 
     def to_api(self) -> dict[str, Any]:
         """As the Messages API takes it."""
+        if self.schema is not None:
+            told = {"name": self.name, "description": self.description}
+            return {**told, "input_schema": self.schema}
         return {
             "name": self.name,
             "description": self.description,

@@ -13,8 +13,8 @@ import os
 import shutil
 import sys
 import sysconfig
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +24,11 @@ NOBODY: Final = 65534  # who the code is, inside; who root becomes, outside
 WORK: Final = "/work"
 SITES: Final = ("/opt/site/1", "/opt/site/2")  # Python's packages: the real place may be a home
 BIN: Final = "/opt/bin"
+# What a program needs to find its way in the network and to know who is there.
+NETWORK_FILES: Final = (
+    *("/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf"),
+    *("/etc/ssl/certs", "/etc/ca-certificates", "/etc/pki/tls/certs"),
+)
 ENVIRONMENT: Final = {
     "PATH": f"{BIN}:/usr/bin:/bin",
     "HOME": "/tmp",  # noqa: S108 - inside it is the sandbox's own
@@ -64,14 +69,25 @@ class Walls:
     binds: tuple[tuple[Path, str], ...]  # read-only: from where, seen where
     links: tuple[tuple[str, str], ...]  # what it points to, its place
     hidden: tuple[str, ...] = ()  # folders inside the binds that are seen empty
+    network: bool = False  # that of the machine
 
     @property
     def owner(self) -> int | None:
         """Whose the folder must be, when that is not who we are."""
         return NOBODY if self.as_root else None
 
-    def command(self, folder: Path, limits: Limits, filters: tuple[int, ...]) -> list[str]:
-        """The words before the program that is to run in this folder.
+    def opened(self, *, network: bool, shown: Sequence[Path]) -> "Walls":
+        """The same walls, through which this can be seen too, read-only, and the network used."""
+        more = [(path.resolve(), str(path)) for path in shown]
+        if network:
+            files = [Path(name) for name in NETWORK_FILES]
+            more += [(path.resolve(), str(path)) for path in files if path.exists()]
+        known = list(self.binds)
+        binds = (*known, *(bind for bind in more if not _is_seen(bind[0], known)))
+        return replace(self, binds=binds, network=network)
+
+    def command(self, folder: Path | None, limits: Limits, filters: tuple[int, ...]) -> list[str]:
+        """The words before the program that is to run in this folder, or in none of ours.
 
         `filters` are the descriptors it inherits of filters for its calls of the kernel.
         """
@@ -82,22 +98,24 @@ class Walls:
             inner = [*self._as_ordinary_user(folder), *inner]
         return [self.programs["choom"], "-n", "1000", "--", *inner]
 
-    def _closed(self, folder: Path) -> Iterator[str]:
-        yield from ("--unshare-all", "--unshare-user", "--disable-userns", "--die-with-parent")
+    def _closed(self, folder: Path | None) -> Iterator[str]:
+        yield from ("--unshare-all", *(["--share-net"] if self.network else []))
+        yield from ("--unshare-user", "--disable-userns", "--die-with-parent")
         yield from ("--new-session", "--cap-drop", "ALL", "--clearenv")
         yield from ("--uid", str(NOBODY), "--gid", str(NOBODY), "--hostname", "sandbox")
         for name, value in ENVIRONMENT.items():
             yield from ("--setenv", name, value)
+        yield from ("--proc", "/proc", "--dev", "/dev")
+        yield from ("--size", "64000000", "--tmpfs", "/dev/shm")  # noqa: S108
+        yield from ("--size", "128000000", "--tmpfs", "/tmp")  # noqa: S108
         for source, place in self.binds:
             yield from ("--ro-bind", str(source), place)
         for target, place in self.links:
             yield from ("--symlink", target, place)
         for place in self.hidden:
             yield from ("--tmpfs", place, "--remount-ro", place)
-        yield from ("--proc", "/proc", "--dev", "/dev")
-        yield from ("--size", "64000000", "--tmpfs", "/dev/shm")  # noqa: S108
-        yield from ("--size", "128000000", "--tmpfs", "/tmp")  # noqa: S108
-        yield from ("--bind", str(folder), WORK, "--chdir", WORK)
+        if folder is not None:
+            yield from ("--bind", str(folder), WORK, "--chdir", WORK)
         # Whatever is not said may be written otherwise: the root is a disk in memory.
         yield from ("--remount-ro", "/proc", "--remount-ro", "/dev", "--remount-ro", "/")
 
@@ -110,12 +128,13 @@ class Walls:
         yield f"--nofile={limits.open_files}"
         yield "--core=0"
 
-    def _as_ordinary_user(self, folder: Path) -> Iterator[str]:
+    def _as_ordinary_user(self, folder: Path | None) -> Iterator[str]:
         """Root's outer sandbox: the same folders, each in its own place, and then not root."""
         yield from (self.programs["bwrap"], "--die-with-parent", "--clearenv")
-        yield from ("--unshare-pid", "--unshare-net", "--unshare-ipc")
-        sources = [source for source, _ in self.binds]
-        for parent in sorted({above for path in (*sources, folder) for above in path.parents}):
+        yield from ("--unshare-pid", "--unshare-ipc")
+        yield from () if self.network else ("--unshare-net",)
+        sources, own = [source for source, _ in self.binds], [folder] if folder else []
+        for parent in sorted({above for path in (*sources, *own) for above in path.parents}):
             yield from ("--dir", str(parent))  # bubblewrap itself makes some only for root
         for source in sources:
             yield from ("--ro-bind", str(source), str(source))
@@ -123,7 +142,9 @@ class Walls:
             yield from ("--symlink", target, place)
         # The inner one may mount its own /proc only where a whole one is seen.
         yield from ("--bind", "/proc", "/proc", "--dev", "/dev")
-        yield from ("--bind", str(folder), str(folder), "--", self.programs["setpriv"])
+        for path in own:
+            yield from ("--bind", str(path), str(path))
+        yield from ("--", self.programs["setpriv"])
         yield from (f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--no-new-privs")
         yield "--"
 

@@ -16,12 +16,14 @@ from bridge.sandbox.walls import Limits
 EVERY_S: Final = 0.5
 
 
-async def exceeded(pid: int, folder: Path, limits: Limits, printed: Callable[[], int]) -> str:
+async def exceeded(
+    pid: int, folder: Path | None, limits: Limits, printed: Callable[[], int]
+) -> str:
     """Wait until the processes below `pid` use too much, and say of what.
 
     A folder that is too full already may not grow. Raises: Unruly when it cannot be looked at.
     """
-    used, entries = await asyncio.to_thread(measured, folder)
+    used, entries = await asyncio.to_thread(_used, folder)
     used_max = max(used, limits.folder_mb * 1_000_000)
     entries_max = max(entries, limits.folder_entries)
     while True:
@@ -29,7 +31,7 @@ async def exceeded(pid: int, folder: Path, limits: Limits, printed: Callable[[],
         if memory_mb > limits.memory_all_mb:
             return f"its processes used more than {limits.memory_all_mb:,} MB of memory"
         try:
-            used, entries = await asyncio.to_thread(measured, folder)
+            used, entries = await asyncio.to_thread(_used, folder)
         except Unruly as error:
             return f"it made a mess of its folder: {error}"
         if printed() > limits.printed_mb * 1_000_000:
@@ -39,6 +41,10 @@ async def exceeded(pid: int, folder: Path, limits: Limits, printed: Callable[[],
         if entries > entries_max:
             return f"it made more than {entries_max:,} files and folders"
         await asyncio.sleep(EVERY_S)
+
+
+def _used(folder: Path | None) -> tuple[int, int]:
+    return measured(folder) if folder is not None else (0, 0)
 
 
 def _memory_mb(pid: int) -> int:

@@ -22,6 +22,7 @@ from bridge.tools.chromium import Chromium
 from bridge.tools.code import code_tools
 from bridge.tools.documents import document_tools
 from bridge.tools.files import file_tools
+from bridge.tools.mcp import mcp_tools
 from bridge.tools.memory import memory_tools
 from bridge.tools.report import report_tools
 from bridge.tools.skills import skill_tools
@@ -76,4 +77,5 @@ async def tools_for(context: Context) -> list[Tool]:
             if context.granted is None or name in context.granted
             for tool in family(context)
         ),
+        *(await mcp_tools(context) if context.granted is None or "mcp" in context.granted else ()),
     ]
