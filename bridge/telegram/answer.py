@@ -21,7 +21,7 @@ from bridge.agent.tool import Tool
 from bridge.clock import stamp
 from bridge.conversation import Message
 from bridge.deliveries import owe
-from bridge.errors import ModelUnavailable, TurnLeft
+from bridge.errors import JobRefused, ModelUnavailable, TurnLeft
 from bridge.models import Job, short
 from bridge.preferences import Rich
 from bridge.shown import Room
@@ -381,7 +381,10 @@ class Answer:
 
     async def _write(self, fn: Callable[[Tx], object]) -> None:
         self.committed = True
-        await self._agent.queue.store.write(fn)
+        try:
+            await self._agent.queue.store.write(fn)
+        except JobRefused as error:  # there can be no job instead of an answer
+            await self._apologize(apology(error, self._last.language, ""))
 
     def _tools(self) -> list[Tool]:
         agent, origin = self._agent, origin_of(self._batch, self._agent.is_owner)

@@ -4,16 +4,19 @@ from typing import Final
 
 from bridge.agent.outcome import Outcome
 from bridge.clock import stamp
-from bridge.errors import BudgetUsedUp, ModelRefused, TurnLimitReached
+from bridge.errors import BudgetUsedUp, JobRefused, ModelRefused, TurnLimitReached
 from bridge.telegram.cost_words import money
-from bridge.telegram.texts import say
+from bridge.telegram.texts import reason, say
 from bridge.telegram.times import local_text
 
-NO_ANSWER: Final = (ModelRefused, TurnLimitReached, BudgetUsedUp)
+NO_ANSWER: Final = (ModelRefused, TurnLimitReached, BudgetUsedUp, JobRefused)
+NoAnswer = ModelRefused | TurnLimitReached | BudgetUsedUp | JobRefused
 
 
-def apology(error: ModelRefused | TurnLimitReached | BudgetUsedUp, language: str, zone: str) -> str:
+def apology(error: NoAnswer, language: str, zone: str) -> str:
     """The sentence; times are those of `zone` ("" = UTC)."""
+    if isinstance(error, JobRefused):
+        return reason(language, error)
     if isinstance(error, ModelRefused):
         return say(language, "provider_refuses", why=error)
     if isinstance(error, TurnLimitReached):

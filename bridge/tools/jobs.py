@@ -23,6 +23,7 @@ from bridge.queue import URGENT_PRIORITY, Queue, list_jobs
 from bridge.received import Received
 from bridge.store import Tx
 
+LIVE_MAX = 100  # jobs of a chat that have not ended, when another is asked for there
 SIMILAR_WITHIN_ACTIVE = 20  # active jobs looked through for one that is the same
 ACTIVE = (
     JobStatus.PENDING,
@@ -174,6 +175,9 @@ def start_job(
     on with the job that the person has replied to, else with the first of those it comes `after`.
     `given` is the data of its kind.
     """
+    source = f"{origin.source}:{ordinal}"
+    if tx.one("job_by_source", source=source) is None:
+        _check_room(tx, origin.chat_id)
     replied_to = _earlier(tx, origin)
     earlier = replied_to or next(iter(after), None)
     waits_for = [*([replied_to] if replied_to and not replied_to.status.final else []), *after]
@@ -188,7 +192,7 @@ def start_job(
         acknowledgement=short(acknowledgement, 300),
         kind=kind,
         priority=priority,
-        source=f"{origin.source}:{ordinal}",
+        source=source,
         data=received.job_data(
             [*files, *(received.files_of_job(earlier) if earlier else [])], given
         ),
@@ -200,6 +204,18 @@ def start_job(
     job = queue.insert(tx, new)
     failpoints.hit("after_enqueue")
     return job
+
+
+def _check_room(tx: Tx, chat_id: str) -> None:
+    """Whoever asks without end fills neither the queue nor the day of others."""
+    live = len(tx.all("live_jobs_of", chat_id=chat_id, limit=LIVE_MAX))
+    if live >= LIVE_MAX:
+        raise JobRefused(
+            f"This chat has {live} jobs that have not ended, the most there may be: wait for some, "
+            "or cancel them.",
+            "many",
+            count=live,
+        )
 
 
 def start_again(
