@@ -285,6 +285,8 @@ class Leases:
         def take_back(tx: Tx) -> list[Job]:
             for row in tx.all("stranded", limit=STRANDED_AT_ONCE):
                 self._unstrand(tx, row["id"], in_vain=bool(row["in_vain"]))
+            for row in tx.all("orphaned", limit=STRANDED_AT_ONCE):
+                self._unstrand(tx, row["id"], in_vain=True)
             rows = orphans(tx)
             loads = {row["worker_id"]: line.load(tx, row["worker_id"])[0] for row in rows}
             return [
@@ -298,7 +300,8 @@ class Leases:
             ]
 
         def look(tx: Tx) -> bool:
-            return bool(orphans(tx) or tx.all("stranded", limit=1))
+            left = tx.all("stranded", limit=1) or tx.all("orphaned", limit=1)
+            return bool(left or orphans(tx))
 
         rescued: list[Job] = []
         while (some := await self.store.write_if(look, take_back)) is not None:

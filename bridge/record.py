@@ -41,8 +41,17 @@ def note(
     )
 
 
+def for_parent(tx: Tx, job: Job) -> bool:
+    """Is it a part of a job that lives? Then it is not shown for itself, and rings with nobody."""
+    if job.parent_id is None:
+        return False
+    return tx.one("parent_lives", parent_id=job.parent_id, chat_id=job.chat_id) is not None
+
+
 def owe_card(tx: Tx, job: Job, *, now: str) -> None:
     """The one message that shows the job while it lives; asking twice changes nothing."""
+    if for_parent(tx, job):
+        return
     owe(
         tx,
         chat_id=job.chat_id,
@@ -62,6 +71,9 @@ def ended(tx: Tx, job: Job, *, text: str, delivery: str | None, now: str) -> Non
     _end(tx, job, text=text, delivery=delivery, now=now)
     if tx.run("unblock", after_id=job.id, now=now):
         tx.wake("worker")
+    if job.status is JobStatus.DONE:
+        for row in tx.all("live_children_of", parent_id=job.id):
+            owe_card(tx, Job.from_row(row), now=now)  # from now on it is shown for itself
     hopeless = [] if job.status is JobStatus.DONE else [job.id]  # no recursion: chains may be long
     left = DEPENDANTS_AT_ONCE  # of more the rest is found stranded: nobody waits long for the gate
     while hopeless and left > 0:
@@ -88,7 +100,10 @@ def _end(tx: Tx, job: Job, *, text: str, delivery: str | None, now: str) -> None
     level = "error" if job.status is JobStatus.FAILED else "info"
     note(tx, job, job.status.value, job.error or "", level=level, now=now)
     results.keep(tx, job)
-    _tell(tx, job, text=text, delivery=delivery, now=now)
+    if job.parent_id is None or (delivery is not None and not for_parent(tx, job)):
+        _tell(tx, job, text=text, delivery=delivery, now=now)
+    else:
+        tx.wake("bridge")
 
 
 def _tell(tx: Tx, job: Job, *, text: str, delivery: str | None, now: str) -> None:

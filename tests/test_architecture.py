@@ -58,7 +58,7 @@ RINGS: Final[dict[str, int]] = {
     **dict.fromkeys(
         ("proposals", "preferences", "prices", "usage", "budgets", "memory", "demo_job"), 1
     ),
-    **dict.fromkeys(("kinds", "results"), 1),
+    **dict.fromkeys(("kinds", "results", "joining"), 1),
     **dict.fromkeys(("alert_box", "migrate", "store_errors", "database_file", "retention"), 1),
     **dict.fromkeys(
         ("contents", "office", "transcribe", "addresses", "outgoing", "apis", "browser_proxy"), 1

@@ -211,13 +211,14 @@ async def test_ended_jobs_of_a_tree_stay_as_they_are_and_what_follows_them_ends(
 async def test_tree_that_waits_for_an_answer_is_cancelled_too(
     queue: Queue, clock: FakeClock
 ) -> None:
-    root = await queue.add(a_job(run_at="2026-11-22 08:30:00.000"))
+    root = await claimed(queue, A)
     asking = await claimed(queue, A, parent_id=root.id)
     await queue.ask(asking, "Which one?")
+    await queue.finish(root, "43")
 
     await queue.cancel_tree(root.id)
 
-    assert await statuses(queue) == [CANCELLED, CANCELLED]
+    assert await statuses(queue) == [DONE, CANCELLED]
 
 
 async def test_tree_of_another_chat_is_not_found(queue: Queue, clock: FakeClock) -> None:

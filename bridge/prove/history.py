@@ -33,7 +33,9 @@ from bridge.prove.witness import Message, Witness, card_of
 FIRST_UPDATE_ID: Final = 700_000_001
 FINAL: Final = ("done", "failed", "cancelled")
 # What ends an attempt without ending its job: its worker died, drained, failed, or waits.
-LET_GO: Final = ("rescued", "given back", "retry", "retried", "snoozed", "asked", "answered")
+LET_GO: Final = (
+    *("rescued", "given back", "retry", "retried", "snoozed", "asked", "answered", "joined"),
+)
 CHANGES: Final = ("edit", "edit_rich", "buttons", "delete", "leave")  # parts that send no message
 STOPS_WITHIN_S: Final = 3.0  # a worker looks twice a second
 Row = dict[str, Any]

@@ -111,9 +111,13 @@ UPDATE jobs SET status = CASE WHEN run_at > :now THEN 'scheduled' ELSE 'pending'
                       AND (jobs.if_parent_fails = 'cancel' OR parent.status NOT IN ('failed','cancelled')))
 
 -- name: waiting_for
--- Jobs still blocked by this one that are of no use without it.
+-- Jobs that are of no use without this one: still blocked by it, or started by it.
 SELECT id FROM jobs WHERE status = 'blocked' AND if_parent_fails = 'cancel'
    AND id IN (SELECT job_id FROM job_after WHERE after_id = :after_id)
+UNION
+SELECT jobs.id FROM jobs JOIN jobs AS parent ON parent.id = jobs.parent_id
+ WHERE jobs.parent_id = :after_id AND jobs.chat_id = parent.chat_id
+   AND jobs.status IN ('pending','scheduled','blocked','running','waiting')
  LIMIT :limit
 
 -- name: insert_event

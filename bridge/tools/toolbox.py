@@ -26,6 +26,7 @@ from bridge.tools.mcp import mcp_tools
 from bridge.tools.memory import memory_tools
 from bridge.tools.report import report_tools
 from bridge.tools.skills import skill_tools
+from bridge.tools.subjobs import subjob_tools
 from bridge.tools.web import web_tools
 from bridge.tools.workspace import Workspace
 
@@ -60,6 +61,7 @@ FAMILIES: Final[dict[str, Family]] = {
     "code": code_tools,
     "documents": document_tools,
     "memory": memory_tools,
+    "jobs": subjob_tools,
 }
 
 

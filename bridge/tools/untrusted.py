@@ -10,12 +10,15 @@ import base64
 import html
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import unquote
 
 from bridge.agent.tool import ToolFailed
 from bridge.conversation import Message, job_conversation, load_all, without_tags
+from bridge.errors import JobNotFound
+from bridge.kinds.payload import shown
 from bridge.models import Job
 from bridge.outgoing import NotAllowed, checked
 from bridge.queue import Queue
@@ -24,7 +27,7 @@ from bridge.received import files_of_job
 # Their results are our own words, or the user's; whatever else a tool says is from outside.
 OUR_WORDS: Final = frozenset(
     {"report_progress", "attach_file", "ask_user", "write_file", "write_document", "load_skill"}
-    | {"remember", "recall", "forget"}
+    | {"remember", "recall", "forget", "finish", "start_background_job"}
 )
 # Their results hold addresses that others wrote; when they fail, they speak in our words.
 WEB: Final = frozenset(
@@ -69,16 +72,30 @@ class Heard:
 
 
 async def heard_so_far(queue: Queue, job: Job) -> Heard:
-    """What this job was told, by its stored conversation."""
+    """What this job was told, by its stored conversation and that of the job that started it."""
     name = job_conversation(job.id)
-    return heard(await queue.store.read(lambda tx: load_all(tx, name)), job)
+    messages = await queue.store.read(lambda tx: load_all(tx, name))
+    parent = None
+    if job.parent_id is not None:
+        with suppress(JobNotFound):  # made by hand: nobody has told it anything
+            above = await queue.get(job.parent_id, chat_id=job.chat_id)
+            parent = await heard_so_far(queue, above)
+    return heard(messages, job, parent)
 
 
-def heard(messages: Sequence[Message], job: Job) -> Heard:
-    """The same, of these messages; a job with files or earlier work begins with others' text."""
-    files = bool(files_of_job(job))
-    request, found = [job.prompt, "" if files else job.data or ""], []
-    outside = files or job.continues is not None
+def heard(messages: Sequence[Message], job: Job, parent: Heard | None = None) -> Heard:
+    """The same, of these messages; a job with files or earlier work begins with others' text.
+
+    Where its `parent` had read from outside, its instructions are the words of a model that may
+    have obeyed a page: an address in them is asked only if the parent might ask it too, and what
+    the user said is what the parent was asked.
+    """
+    given = f"{job.prompt}\n{shown(job.data, None)}"
+    named = addresses_in(given, bare=True)
+    request, found = [given], []
+    outside = bool(files_of_job(job)) or job.continues is not None
+    if parent is not None and parent.outside:
+        outside, named, request = True, named & parent.addresses, [parent.request]
     typed: set[tuple[str, str]] = set()
     uses: dict[str, dict[str, Any]] = {}
     for block in (block for message in messages for block in message.content):
@@ -100,11 +117,10 @@ def heard(messages: Sequence[Message], job: Job) -> Heard:
         elif kind.endswith("_tool_result"):  # of a tool that the provider ran
             outside = True
             found.append(_text(block))
+    answers = addresses_in("\n".join(request[1:]), bare=True)
+    addresses = frozenset({*named, *answers, *addresses_in("\n".join(found))})
     asked = "\n".join(request)
-    addresses = {*addresses_in(asked, bare=True), *addresses_in("\n".join(found))}
-    return Heard(
-        request=asked, outside=outside, addresses=frozenset(addresses), typed=frozenset(typed)
-    )
+    return Heard(request=asked, outside=outside, addresses=addresses, typed=frozenset(typed))
 
 
 def wrapped(text: str, source: str) -> str:

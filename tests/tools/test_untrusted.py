@@ -70,7 +70,8 @@ def test_a_page_that_failed_is_not_from_outside() -> None:
 FILE = Received(
     chat_id="42", file="1-a.txt", name="a.txt", media_type="text/plain", size=1, kind="text"
 )
-WITH_FILE = json.dumps({DATA_KEY: [FILE.block()], "see": "https://evil.test/"})
+NAMED = {**FILE.block(), "name": "evil.test"}
+WITH_FILE = json.dumps({DATA_KEY: [NAMED], "see": "https://shop.test/b"})
 
 
 @pytest.mark.parametrize("changes", [{"data": WITH_FILE}, {"continues": 7}])
@@ -81,6 +82,10 @@ def test_a_job_with_files_or_earlier_work_begins_with_text_from_outside(
 
     assert told.outside
     assert refused(told, "https://evil.test/")
+
+
+def test_what_was_given_beside_a_file_is_the_users_word() -> None:
+    assert not refused(heard([], job(data=WITH_FILE)), "https://shop.test/b")
 
 
 def test_data_of_a_job_is_its_users_word_as_the_prompt_is() -> None:
