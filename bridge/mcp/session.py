@@ -18,7 +18,7 @@ from bridge.mcp.offer import TOOLS_MAX, Offer
 from bridge.mcp.servers import Server
 from bridge.sandbox.calls import filter_to_read
 from bridge.sandbox.folder import Unruly, hand_over
-from bridge.sandbox.walls import Limits, Walls
+from bridge.sandbox.walls import SITES, Limits, Walls
 from bridge.sandbox.watch import exceeded
 
 PROTOCOLS: Final = ("2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05")
@@ -32,10 +32,11 @@ NO_SUCH_METHOD: Final = -32601
 # Node reserves far more addresses than it ever uses, so the pages of all together are the limit.
 LIMITS: Final = Limits(memory_mb=200_000, memory_all_mb=1_000, cpu_s=3_600)
 # Its secrets come through its standard input, up to an empty line: every user sees arguments.
+# A file of the job must not be taken for a module of the server: it does not start among them.
 LAUNCH: Final = (
     "/bin/sh",
     "-c",
-    'PATH="$PATH:/usr/local/bin"; '
+    f'cd /; PATH="$PATH:/usr/local/bin"; PYTHONPATH={":".join(SITES)}; '
     'while IFS= read -r line && [ -n "$line" ]; do export "$line"; done; exec "$@"',
     "mcp",
 )

@@ -3,8 +3,10 @@
 import asyncio
 import json
 import re
+import shutil
 import socket
 import sys
+import sysconfig
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -208,6 +210,25 @@ async def test_the_words_of_a_server_are_shortened_and_close_no_mark_of_ours(
     assert len(tool.description) < 1_100
 
 
+async def test_without_a_sandbox_no_server_is_used_and_doctor_says_so(
+    context: Context, notes: Notes
+) -> None:
+    await notes.approve()
+    text = (notes.folder / "mcp.toml").read_text()
+    inside = Path(sysconfig.get_paths()["purelib"]) / "profile"  # the sandbox would show it
+    settings = replace(notes.settings, profile=inside)
+    inside.mkdir()
+    try:
+        (inside / "mcp.toml").write_text(text)
+        tools = await mcp_tools(replace(context, settings=settings))
+        (check,) = await mcp_checks(settings)
+    finally:
+        shutil.rmtree(inside)
+
+    assert tools == []
+    assert check.message.startswith("MCP servers are off. The sandbox would show")
+
+
 async def test_what_was_approved_is_known_without_starting_the_server(
     context: Context, notes: Notes
 ) -> None:
@@ -398,6 +419,17 @@ async def test_the_network_and_the_jobs_folder_are_there_when_an_owner_says_so(
     assert looked(await act(desk, "look", f"/work {listening}"))["network"] is True
     assert "from the job" in await act(desk, "write", "from the server")
     assert (context.workspace.root / "made").read_text() == "from the server"
+
+
+async def test_no_file_of_the_job_becomes_a_part_of_a_server(
+    context: Context, notes: Notes
+) -> None:
+    await notes.approve(more="files = true")
+    for name in ("json.py", "socket.py", "sitecustomize.py"):
+        context.workspace.write(name, b"import sys; sys.exit('taken')")
+    desk = await desk_of(context)
+
+    assert "hello" in await act(desk, "echo")
 
 
 async def test_a_call_carries_no_secret_of_this_machine(context: Context, notes: Notes) -> None:
