@@ -5,14 +5,12 @@ namespaces. Then code is not run at all; it is never run without walls.
 """
 
 import subprocess
-import tempfile
 from functools import cache
 from pathlib import Path
 from typing import Final
 
 from bridge.sandbox import trial
 from bridge.sandbox.calls import filter_to_read
-from bridge.sandbox.folder import hand_over
 from bridge.sandbox.walls import ENVIRONMENT, SEARCHED, Limits, Walls, shows, walls_here
 
 TRIED_FOR_S: Final = 20.0
@@ -44,25 +42,23 @@ def _found(searched: str) -> tuple[Walls | None, str]:
 
 def _tried(walls: Walls) -> str:
     """What went wrong in a run, or nothing."""
-    with tempfile.TemporaryDirectory(prefix="kitt-sandbox-") as folder:
-        hand_over(Path(folder), walls.owner)
-        numbers = (LIMITS.memory_mb, LIMITS.file_mb, LIMITS.processes)
-        words = [str(walls.python), "-c", Path(trial.__file__).read_text(encoding="utf-8")]
-        words += [*map(str, numbers), *ENVIRONMENT]
-        try:
-            with filter_to_read() as filters:
-                ran = subprocess.run(  # noqa: S603 - our own words
-                    [*walls.command(Path(folder), LIMITS, filters), *words],
-                    stdin=subprocess.DEVNULL,
-                    capture_output=True,
-                    env={},
-                    cwd="/",
-                    pass_fds=filters,
-                    timeout=TRIED_FOR_S,
-                    check=False,
-                )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            return f"The sandbox cannot be tried ({type(error).__name__}): code is not run."
+    numbers = (LIMITS.memory_mb, LIMITS.file_mb, LIMITS.processes)
+    words = [str(walls.python), "-c", Path(trial.__file__).read_text(encoding="utf-8")]
+    words += [*map(str, numbers), *ENVIRONMENT]
+    try:
+        with filter_to_read() as filters:
+            ran = subprocess.run(  # noqa: S603 - our own words
+                [*walls.command(None, LIMITS, filters), *words],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                env={},
+                cwd="/",
+                pass_fds=filters,
+                timeout=TRIED_FOR_S,
+                check=False,
+            )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"The sandbox cannot be tried ({type(error).__name__}): code is not run."
     said = ran.stdout.decode("utf-8", "replace").strip()
     if said == trial.HOLDS:
         return ""
