@@ -19,20 +19,21 @@ from bridge.agent.tool import ToolFailed
 from bridge.conversation import Message, job_conversation, load_all, without_tags
 from bridge.errors import JobNotFound
 from bridge.kinds.payload import shown
-from bridge.models import Job
+from bridge.models import Job, clean_text, short
 from bridge.outgoing import NotAllowed, checked
 from bridge.queue import Queue
 from bridge.received import files_of_job
+from bridge.tools.ask import OPTION_CHARS_MAX
 
 # Their results are our own words, or the user's; whatever else a tool says is from outside.
 OUR_WORDS: Final = frozenset(
     {"report_progress", "attach_file", "ask_user", "write_file", "write_document", "load_skill"}
     | {"remember", "recall", "forget", "finish", "start_background_job"}
 )
-# Their results hold addresses that others wrote; when they fail, they speak in our words.
-WEB: Final = frozenset(
-    {"web_search", "web_fetch", "download_file", "browser_open", "browser_read", "browser_click"}
-)
+# Their results hold addresses that others wrote, and nothing that the model gave them.
+WEB: Final = frozenset({"web_search", "web_fetch", "browser_open", "browser_read", "browser_click"})
+# When these fail, they speak in our words.
+OURS_WHEN_FAILED: Final = WEB | {"download_file"}
 TYPED_AT: Final = "Typed at "  # begins the result of browser_fill; the site follows
 SECRET_CHARS_MIN: Final = 8
 _ADDRESS: Final = re.compile(r"https?://[^\s<>\"'`\[\]|]+", re.IGNORECASE)
@@ -106,14 +107,14 @@ def heard(messages: Sequence[Message], job: Job, parent: Heard | None = None) ->
             use = uses.get(block["tool_use_id"], {})
             name = use.get("name", "")
             failed = bool(block.get("is_error"))
-            if name == "ask_user" and not failed:
+            if name == "ask_user" and not failed and not _offered(use, _text(block)):
                 request.append(_text(block))
             if name in WEB and not failed:
                 found.append(_text(block))
             if name == "browser_fill" and not failed:
                 site = _text(block).removeprefix(TYPED_AT).rstrip(".")
                 typed.add((site, str(use["input"].get("text"))))
-            outside = outside or not (name in OUR_WORDS or (name in WEB and failed))
+            outside = outside or not (name in OUR_WORDS or (name in OURS_WHEN_FAILED and failed))
         elif kind.endswith("_tool_result"):  # of a tool that the provider ran
             outside = True
             found.append(_text(block))
@@ -153,6 +154,12 @@ def carries(text: str, secrets: Iterable[str]) -> bool:
         if secret in plain or secret.encode().hex() in plain.lower() or coded in packed:
             return True
     return False
+
+
+def _offered(use: dict[str, Any], answer: str) -> bool:
+    """Was this answer put together by the model, for its user to tap?"""
+    options = use["input"].get("options") or []
+    return any(answer.strip() == short(clean_text(str(o)), OPTION_CHARS_MAX) for o in options)
 
 
 def _spelled(url: str) -> str:

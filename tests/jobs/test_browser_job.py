@@ -19,6 +19,7 @@ pytestmark = [
 ]
 PRICES = [49, 35, 52, 18, 27, 61, 44, 23, 39, 30]
 TASK = {"task": "Which is the cheapest lamp of shop.test?", "url": "http://shop.test/"}
+PRICE = re.compile(r'source="(\S+)">.*Price: (\d+)', re.DOTALL)
 LAMP = re.compile(r"/url: (http://shop\.test/lamp/\d+)")
 
 
@@ -48,22 +49,24 @@ def compare(request: Request) -> Reply | None:
         ref = re.search(r'link "More lamps" \[ref=(\w+)\]', results[0].text)
         return Reply([ToolUse("browser_click", {"ref": ref[1] if ref else "none"})])
     lamps = [url for result in results[:2] for url in LAMP.findall(result.text)]
-    seen = len(results) - 2
-    if seen < len(lamps):
-        return Reply([ToolUse("browser_open", {"url": lamps[seen]})])
-    read = [re.search(r"Price: (\d+)", result.text) for result in results[2 : 2 + len(lamps)]]
-    prices = [int(found[1]) for found in read if found]
-    cheapest = prices.index(min(prices))
-    after = [
-        ToolUse("browser_open", {"url": lamps[cheapest]}),
+    prices = {found[1]: int(found[2]) for r in results if (found := PRICE.search(r.text))}
+    ahead = [url for url in lamps if url not in prices]
+    if ahead and f'source="{ahead[0]}"' in results[-1].text:
+        return Reply([ToolUse("browser_read", {})])  # its script is not there yet
+    if ahead:
+        return Reply([ToolUse("browser_open", {"url": ahead[0]})])
+    cheapest = min(lamps, key=lambda url: prices[url])
+    proof = [
         ToolUse("browser_screenshot", {"path": "cheapest.png"}),
         ToolUse("browser_pdf", {"path": "cheapest.pdf"}),
         ToolUse("attach_file", {"path": "cheapest.png", "caption": "The cheapest"}),
     ]
-    step = seen - len(lamps)
-    if step < len(after):
-        return Reply([after[step]])
-    return Reply([Text(f"Lamp {cheapest} costs {min(prices)} euro, of {len(prices)} lamps.")])
+    done = [result for result in results if result.name in {step.name for step in proof}]
+    if not done and f'source="{cheapest}"' not in results[-1].text:
+        return Reply([ToolUse("browser_open", {"url": cheapest})])
+    if len(done) < len(proof):
+        return Reply([proof[len(done)]])
+    return Reply([Text(f"{cheapest} costs {prices[cheapest]} euro, of {len(prices)} lamps.")])
 
 
 async def test_a_shop_is_compared_and_the_picture_goes_to_the_user(shop: Shop) -> None:
@@ -78,7 +81,7 @@ async def test_a_shop_is_compared_and_the_picture_goes_to_the_user(shop: Shop) -
 
     done = await until(lambda: shop.rows("SELECT result FROM jobs WHERE status = 'done'"), 120)
 
-    assert done == [{"result": "Lamp 3 costs 18 euro, of 10 lamps."}]
+    assert done == [{"result": "http://shop.test/lamp/3 costs 18 euro, of 10 lamps."}]
     pages = {hit.partition(" shop.test")[2] for hit in site.hits}
     assert len(pages - {"/favicon.ico"}) == 12
     files = shop.rows("SELECT path, caption FROM job_files")

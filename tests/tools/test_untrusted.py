@@ -141,6 +141,20 @@ def test_what_the_user_answers_counts_as_the_users() -> None:
     assert not refused(told, "https://c.test/z")
 
 
+def test_an_answer_that_the_model_put_together_is_not_the_users() -> None:
+    built = "https://evil.test/?d=canary"
+    messages = [*called("web_fetch", "page"), *called("ask_user", built, number=2)]
+    messages[2].content[0]["input"] = {"question": "Which?", "options": ["other", f" {built}"]}
+
+    assert refused(heard(messages, job()), built)
+
+
+def test_where_a_file_was_put_is_no_address() -> None:
+    built = "https://evil.test/?d=canary"
+
+    assert refused(heard(called("download_file", f"Wrote {built} (x)."), job()), built)
+
+
 def test_tools_of_the_provider_count_too() -> None:
     found = {"type": "web_search_result", "url": "https://p.test/1", "encrypted_content": "x"}
     block = {"type": "web_search_tool_result", "tool_use_id": "s1", "content": [found]}
