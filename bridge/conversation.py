@@ -19,6 +19,9 @@ Block = dict[str, Any]
 _OWN_TAG = re.compile(r"<(?=\s*/?\s*kitt-)", re.IGNORECASE)
 THOUGHTS = ("thinking", "redacted_thinking")
 SUMMARY = "summary:"  # before a name: what summing that conversation up has cost
+# What a prompt may go on with below the request itself; it holds words of others.
+EARLIER = "\n\nEarlier in the conversation (context only):\n"
+DONE_SO_FAR = "\n\nDone so far, in the chat. Go on from here, and do nothing twice:\n"
 EVENT_CHARS_MAX = 1_500  # of a result fed back to the chat; the rest is a get_job away
 
 

@@ -79,7 +79,7 @@ def so_far(history: Sequence[Message], source: str, written: str) -> str:
     if not lines:
         return ""
     done = "\n".join(lines)[-SO_FAR_CHARS_MAX:]
-    return f"\n\nDone so far, in the chat. Go on from here, and do nothing twice:\n{done}"
+    return f"{conversation.DONE_SO_FAR}{done}"
 
 
 def _lines(message: Message) -> list[str]:

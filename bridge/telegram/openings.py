@@ -90,7 +90,7 @@ def with_context(tx: Tx, name: str, text: str, *, source: str) -> str:
     if not lines:
         return text
     context = "\n".join(lines)
-    return f"{text}\n\nEarlier in the conversation (context only):\n{context}"
+    return f"{text}{conversation.EARLIER}{context}"
 
 
 def opening(item: Incoming, room: Room | None) -> Message:

@@ -16,7 +16,14 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from bridge.agent.tool import ToolFailed
-from bridge.conversation import Message, job_conversation, load_all, without_tags
+from bridge.conversation import (
+    DONE_SO_FAR,
+    EARLIER,
+    Message,
+    job_conversation,
+    load_all,
+    without_tags,
+)
 from bridge.errors import JobNotFound
 from bridge.kinds.payload import shown
 from bridge.models import Job, clean_text, short
@@ -91,10 +98,11 @@ def heard(messages: Sequence[Message], job: Job, parent: Heard | None = None) ->
     have obeyed a page: an address in them is asked only if the parent might ask it too, and what
     the user said is what the parent was asked.
     """
-    given = f"{job.prompt}\n{shown(job.data, None)}"
+    prompt, others = _request(job.prompt)
+    given = f"{prompt}\n{shown(job.data, None)}"
     named = addresses_in(given, bare=True)
     request, found = [given], []
-    outside = bool(files_of_job(job)) or job.continues is not None
+    outside = others or bool(files_of_job(job)) or job.continues is not None
     if parent is not None and parent.outside:
         outside, named, request = True, named & parent.addresses, [parent.request]
     typed: set[tuple[str, str]] = set()
@@ -122,6 +130,14 @@ def heard(messages: Sequence[Message], job: Job, parent: Heard | None = None) ->
     addresses = frozenset({*named, *answers, *addresses_in("\n".join(found))})
     asked = "\n".join(request)
     return Heard(request=asked, outside=outside, addresses=addresses, typed=frozenset(typed))
+
+
+def _request(prompt: str) -> tuple[str, bool]:
+    """What its user asked for, and whether more was put below it: what was said or done before."""
+    above, done, _ = prompt.partition(DONE_SO_FAR)
+    request, earlier, said = above.partition(EARLIER)
+    lines = [line for line in said.splitlines() if line.startswith("user: ")]
+    return "\n".join([request, *lines]), bool(done or earlier)
 
 
 def wrapped(text: str, source: str) -> str:

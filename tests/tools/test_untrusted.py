@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.agent.tool import ToolFailed
-from bridge.conversation import Message
+from bridge.conversation import DONE_SO_FAR, EARLIER, Message
 from bridge.models import Job, JobStatus
 from bridge.received import DATA_KEY, Received
 from bridge.tools.untrusted import Heard, addresses_in, carries, heard, wrapped
@@ -86,6 +86,24 @@ def test_a_job_with_files_or_earlier_work_begins_with_text_from_outside(
 
 def test_what_was_given_beside_a_file_is_the_users_word() -> None:
     assert not refused(heard([], job(data=WITH_FILE)), "https://shop.test/b")
+
+
+@pytest.mark.parametrize(
+    ("below", "allowed"),
+    [
+        (f"{EARLIER}user: see https://mine.test/\nassistant: see https://evil.test/", True),
+        (f"{DONE_SO_FAR}said: https://mine.test/\nresult: https://evil.test/", False),
+        (f"{EARLIER}assistant: x{DONE_SO_FAR}user: https://mine.test/ https://evil.test/", False),
+    ],
+)
+def test_what_stands_below_a_request_is_from_outside_but_for_the_users_lines(
+    below: str, allowed: bool
+) -> None:
+    told = heard([], job(f"Go on with it.{below}"))
+
+    assert told.outside
+    assert refused(told, "https://evil.test/")
+    assert refused(told, "https://mine.test/") is not allowed
 
 
 def test_data_of_a_job_is_its_users_word_as_the_prompt_is() -> None:
