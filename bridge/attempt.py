@@ -27,6 +27,8 @@ from bridge.kinds.registry import Kinds
 from bridge.memory import Memory
 from bridge.models import Job
 from bridge.outgoing import Outgoing
+from bridge.personas import KITT, Persona, persona_named
+from bridge.preferences import preferences_of
 from bridge.profile import worker_prompt
 from bridge.queue import Queue
 from bridge.settings import Settings
@@ -135,12 +137,14 @@ async def _turn(
     end: Callable[[Tx, Outcome], None],
 ) -> None:
     settings, job, workspace = work.settings, context.job, context.workspace
-    name, model_name = job_conversation(job.id), settings.worker_model
+    persona = await _persona(work, job, kind)
+    name = job_conversation(job.id)
+    model_name = persona.model_for(settings, settings.worker_model)
     provider = provider_of(settings, model_name)
     tools = await tools_for(context)
     granted = context.granted is None or "memory" in context.granted
     notes = Memory(settings.notes_dir, job.chat_id).block() if granted else ""
-    frozen = await _frozen(work, name, tools, kind, notes)
+    frozen = await _frozen(work, name, tools, kind, persona, notes)
     purse, store = _purse(work, job, kind), work.queue.store
     shared: dict[str, Any] = {"store": store, "model": work.model, "model_name": model_name}
     shared["guard"] = lambda tx: work.queue.require(tx, job)
@@ -153,7 +157,7 @@ async def _turn(
         tools=tools,
         schemas=frozen["tools"],
         server_tools=_not_ours(provider, frozen["tools"]),
-        limits=_limits(provider, kind),
+        limits=_limits(provider, kind, persona),
         purse=purse,
         on_end=end,
         files_dir=settings.files_dir,
@@ -184,19 +188,34 @@ def _purse(work: Work, job: Job, kind: Kind | None) -> Purse:
     )
 
 
-def _limits(provider: Provider, kind: Kind | None) -> Limits:
+def _limits(provider: Provider, kind: Kind | None, persona: Persona) -> Limits:
     calls_max = kind.budget.calls_max if kind else None
-    return Limits(calls_max=calls_max or CALLS_MAX, max_tokens=provider.tokens_max)
+    return Limits(
+        calls_max=calls_max or CALLS_MAX,
+        max_tokens=min(persona.max_tokens or provider.tokens_max, provider.tokens_max),
+        effort=persona.effort,
+    )
+
+
+async def _persona(work: Work, job: Job, kind: Kind | None) -> Persona:
+    """Who does it: as the job says, or its kind, or its chat. One that is gone is KITT."""
+    chosen = await work.queue.store.read(lambda tx: preferences_of(tx, job.chat_id).persona)
+    name = job.persona or (kind.persona if kind else "") or chosen
+    return persona_named(work.settings.profile, name) or KITT
 
 
 async def _frozen(
-    work: Work, name: str, tools: list[Tool], kind: Kind | None, notes: str
+    work: Work, name: str, tools: list[Tool], kind: Kind | None, persona: Persona, notes: str
 ) -> dict[str, Any]:
     """System prompt and tools as the job's first attempt had them: history depends on them."""
     kept = await work.queue.store.read(lambda tx: tx.value("frozen", conversation=name))
     if kept is not None:
         return dict(json.loads(kept))
-    told = [worker_prompt(work.settings.profile), kind.instructions if kind else "", notes]
+    told = [
+        worker_prompt(work.settings.profile, persona.prompt if persona.id else ""),
+        kind.instructions if kind else "",
+        notes,
+    ]
     fresh = {
         "system": "\n\n".join(part for part in told if part),
         "tools": [tool.to_api() for tool in tools],

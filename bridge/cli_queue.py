@@ -49,6 +49,7 @@ def _add_add(actions: Actions) -> None:
         "--chat", type=clean_text, metavar="ID", help="who is told (the only owner, else nobody)"
     )
     add.add_argument("--kind", type=clean_text, metavar="K", help="kind (other); see kinds")
+    add.add_argument("--persona", type=clean_text, metavar="P", help="who does it (KITT)")
     add.add_argument("--data", type=clean_text, metavar="JSON", help="data for the kind")
     add.add_argument("--priority", type=priority, metavar="N", help="higher first (0)")
     when = add.add_mutually_exclusive_group()

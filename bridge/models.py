@@ -65,6 +65,7 @@ class NewJob:
     )
     schedule_id: int | None = None  # the schedule that made it
     continues: int | None = None  # the job of the same chat whose work it goes on with
+    persona: str = ""  # of the profile; empty = that of its kind, or of its chat
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +110,7 @@ class Job:
     continues: int | None = None  # the job whose work it goes on with
     options: str | None = None  # JSON list: what may be tapped as an answer to the question
     approve_by: str | None = None  # UTC stamp: it asks to be allowed something, until then
+    persona: str = ""
     held_by: str = (
         ""  # scheduled: waits for "model", "budget"; done: cut by "budget", by "fallback"
     )

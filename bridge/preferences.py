@@ -45,6 +45,7 @@ class Preferences:
     rich: str = "off"  # Rich Messages: off, auto (when a text needs them), always
     streaming: str = "edit"  # how an answer is shown while it is written: edit, draft, off
     costs: str = "on"  # money on cards
+    persona: str = ""  # a file of profile/personas; empty = KITT
 
     def quiet_until(self, now: datetime, zone: str) -> datetime | None:
         """When the quiet hours end in which `now` lies, in UTC; None outside them.
@@ -59,6 +60,7 @@ class Preferences:
 
 
 NAMES: Final = tuple(field.name for field in fields(Preferences))
+IN_SETTINGS: Final = tuple(name for name in NAMES if name != "persona")  # it has its own command
 
 
 def preferences_of(tx: Tx, whose: str) -> Preferences:
@@ -103,6 +105,8 @@ def _fits(name: str, value: str) -> bool:
     if name == "quiet":
         hours = QUIET.fullmatch(value)
         return hours is not None and hours[1] != hours[2]
+    if name == "persona":
+        return re.fullmatch("[a-z0-9-]{1,60}", value) is not None
     return re.fullmatch("[a-z]{2}", value) is not None
 
 

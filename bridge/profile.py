@@ -74,17 +74,19 @@ class Skill:
     metadata: dict[str, str] = field(default_factory=dict)
 
 
-def main_prompt(profile: Path) -> str:
-    """System prompt of the agent that talks. Raises: ConfigError when KITT.md cannot be read.
+def main_prompt(profile: Path, persona: str = "") -> str:
+    """System prompt of the agent that talks; `persona` takes the place of KITT.md.
+
+    Raises: ConfigError when KITT.md cannot be read.
 
     Small on purpose: a whole request for "hello" stays under 6,000 bytes.
     """
-    return f"{_persona(profile)}\n\n{MAIN_RULES}"
+    return f"{persona or _persona(profile)}\n\n{MAIN_RULES}"
 
 
-def worker_prompt(profile: Path) -> str:
+def worker_prompt(profile: Path, persona: str = "") -> str:
     """System prompt of an agent that works on a job. Raises: ConfigError, as `main_prompt`."""
-    parts = [_persona(profile), WORKER_RULES]
+    parts = [persona or _persona(profile), WORKER_RULES]
     if skills := read_skills(profile):
         lines = [f"- {skill.name}: {skill.description}" for skill in skills]
         parts.append("\n".join(["Skills; when one fits the task, load_skill first:", *lines]))
@@ -102,6 +104,22 @@ def read_skills(profile: Path) -> list[Skill]:
     return found
 
 
+def background_words(profile: Path) -> re.Pattern[str] | None:
+    """What a message says that a skill is to do which always takes the background; None for none.
+
+    Such a skill has `kitt-background: "true"` under its metadata. Its name, with spaces, is one of
+    its words; more stand in `kitt-words`, with commas between them.
+    """
+    words: set[str] = set()
+    for skill in read_skills(profile):
+        if skill.metadata.get("kitt-background", "").casefold() == "true":
+            said = skill.metadata.get("kitt-words", "").split(",")
+            words |= {word.strip() for word in (*said, skill.name.replace("-", " "))}
+    words.discard("")
+    found = sorted((re.escape(word) for word in words), key=len, reverse=True)
+    return re.compile(rf"\b(?:{'|'.join(found)})\b", re.IGNORECASE) if found else None
+
+
 def _persona(profile: Path) -> str:
     path = profile / "KITT.md"
     try:
@@ -116,16 +134,7 @@ def _persona(profile: Path) -> str:
 
 def _skill(path: Path) -> Skill:
     """Read and check one file. Raises: OSError, ValueError with the reason."""
-    with path.open(encoding="utf-8-sig") as file:
-        text = file.read(SKILL_BYTES_MAX + 1)
-    if len(text) > SKILL_BYTES_MAX:
-        raise ValueError(f"it has more than {SKILL_BYTES_MAX:,} characters")
-    lines = [line.rstrip() for line in text.split("\n")]
-    if lines[0] != "---" or "---" not in lines[1:]:
-        raise ValueError("it does not begin with front matter between two lines of ---")
-    end = lines.index("---", 1)
-    fields, metadata = _front_matter(lines[1:end])
-    body = "\n".join(lines[end + 1 :]).strip()
+    fields, metadata, body = front_matter(path)
     _check(fields, folder=path.parent.name)
     if not body:
         raise ValueError("it has no instructions below its front matter")
@@ -135,6 +144,23 @@ def _skill(path: Path) -> Skill:
         body=body,
         metadata=metadata,
     )
+
+
+def front_matter(path: Path) -> tuple[dict[str, str], dict[str, str], str]:
+    """The fields of a file, those below `metadata`, and what stands below all of them.
+
+    Raises: OSError, ValueError with the reason.
+    """
+    with path.open(encoding="utf-8-sig") as file:
+        text = file.read(SKILL_BYTES_MAX + 1)
+    if len(text) > SKILL_BYTES_MAX:
+        raise ValueError(f"it has more than {SKILL_BYTES_MAX:,} characters")
+    lines = [line.rstrip() for line in text.split("\n")]
+    if lines[0] != "---" or "---" not in lines[1:]:
+        raise ValueError("it does not begin with front matter between two lines of ---")
+    end = lines.index("---", 1)
+    fields, metadata = _front_matter(lines[1:end])
+    return fields, metadata, "\n".join(lines[end + 1 :]).strip()
 
 
 def _check(fields: dict[str, str], *, folder: str) -> None:

@@ -74,6 +74,7 @@ class Queue(Leases):
             "max_age_s": new.max_age_s,
             "schedule_id": new.schedule_id,
             "continues": new.continues,
+            "persona": new.persona,
             "created_at": now,
         }
         job = Job(id=tx.insert("insert_job", **values), **values)

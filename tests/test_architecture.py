@@ -56,7 +56,17 @@ RINGS: Final[dict[str, int]] = {
         1,
     ),
     **dict.fromkeys(
-        ("proposals", "preferences", "prices", "usage", "budgets", "memory", "demo_job"), 1
+        (
+            "proposals",
+            "preferences",
+            "prices",
+            "usage",
+            "budgets",
+            "memory",
+            "personas",
+            "demo_job",
+        ),
+        1,
     ),
     **dict.fromkeys(("kinds", "results", "joining"), 1),
     **dict.fromkeys(("alert_box", "migrate", "store_errors", "database_file", "retention"), 1),

@@ -9,7 +9,7 @@ import pytest
 
 from bridge.agent.model import AnthropicModel, Request
 from bridge.errors import ConfigError, ModelRefused
-from bridge.profile import PERSONA, main_prompt, worker_prompt
+from bridge.profile import PERSONA, background_words, main_prompt, read_skills, worker_prompt
 from bridge.queue import Queue
 from bridge.tools.jobs import Origin, job_tools
 
@@ -122,6 +122,40 @@ async def test_the_whole_request_for_hello_stays_under_its_limit(queue: Queue) -
 
     assert json.loads(body)["system"][0]["text"] == main_prompt(PROFILE)
     assert len(body) < REQUEST_BYTES_MAX
+
+
+def test_the_skills_of_the_profile_are_whole() -> None:
+    assert [skill.name for skill in read_skills(PROFILE)] == [
+        "compare-products",
+        "meeting-minutes",
+        "trip-plan",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        ("Maak notulen van dit gesprek", True),
+        ("Please write the meeting minutes", True),
+        ("Plan een reis naar Gent", True),
+        ("Compare Prices of e-bikes", True),
+        ("In two minutes, offer me tea", False),
+        ("Hello", False),
+    ],
+)
+def test_a_skill_that_takes_the_background_is_known_by_its_words(words: str, meant: bool) -> None:
+    pattern = background_words(PROFILE)
+
+    assert pattern is not None
+    assert bool(pattern.search(words)) is meant
+
+
+def test_without_such_a_skill_no_word_is_special(tmp_path: Path) -> None:
+    folder = tmp_path / "skills" / "sing"
+    folder.mkdir(parents=True)
+    (folder / "SKILL.md").write_text("---\nname: sing\ndescription: Sing.\n---\nLa la.\n")
+
+    assert background_words(tmp_path) is None
 
 
 async def _sent(request: Request) -> bytes:

@@ -230,6 +230,7 @@ class Turn:
             messages=await self._messages(named=named),
             tools=self._schemas,
             max_tokens=self._limits.max_tokens,
+            effort=self._limits.effort,
             server_tools=self._server_tools,
             tools_allowed=self._calls <= self._limits.calls_max and not self._last,
         )

@@ -38,6 +38,7 @@ class Request:
     max_tokens: int
     server_tools: tuple[str, ...] = ()
     tools_allowed: bool = True
+    effort: str = ""  # where the provider takes it; empty = what suits the model
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,8 +173,8 @@ def _parameters(request: Request, provider: Provider) -> dict[str, Any]:
     small = "haiku" in request.model  # who waits for it needs no thoughts
     if small and provider.thinking:
         parameters["thinking"] = {"type": "disabled"}
-    if small and provider.effort:
-        parameters["output_config"] = {"effort": "low"}
+    if provider.effort and (effort := request.effort or ("low" if small else "")):
+        parameters["output_config"] = {"effort": effort}
     if not provider.strict:
         core = ("name", "description", "input_schema")
         tools = [{key: tool[key] for key in core} for tool in tools]

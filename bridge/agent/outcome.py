@@ -25,6 +25,7 @@ class Limits:
 
     calls_max: int = 8
     max_tokens: int = 1_500
+    effort: str = ""
 
 
 def answered_by(

@@ -87,6 +87,7 @@ class Kind:
     budget: Budget = field(default_factory=Budget)
     tools: frozenset[str] | None = None
     instructions: str = ""  # for the agent
+    persona: str = ""  # of the profile, who does it unless a job names another
     handler: Handler | None = None
 
     def __post_init__(self) -> None:

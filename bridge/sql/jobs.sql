@@ -4,11 +4,11 @@
 INSERT INTO jobs (chat_id, prompt, status, created_at, title, kind, data, priority, run_at,
                   max_attempts, thread_id, user_id, acknowledgement, request_message_id,
                   unique_key, source, if_parent_fails, parent_id, timeout_s, expires_at,
-                  max_age_s, schedule_id, continues, turn)
+                  max_age_s, schedule_id, continues, persona, turn)
 VALUES (:chat_id, :prompt, :status, :created_at, :title, :kind, :data, :priority, :run_at,
         :max_attempts, :thread_id, :user_id, :acknowledgement, :request_message_id,
         :unique_key, :source, :if_parent_fails, :parent_id, :timeout_s, :expires_at,
-        :max_age_s, :schedule_id, :continues,
+        :max_age_s, :schedule_id, :continues, :persona,
         CASE WHEN :status = 'pending' THEN max(
           coalesce((SELECT max(turn) + 1 FROM jobs INDEXED BY jobs_line
                      WHERE status = 'pending' AND alone = 0
@@ -29,7 +29,7 @@ SELECT id, chat_id, prompt, status, substr(result, 1, :chars) AS result, created
        acknowledgement, request_message_id, priority, run_at, attempt, failures,
        max_attempts, progress, step, error, unique_key, source, if_parent_fails, parent_id,
        timeout_s, expires_at, max_age_s, rescues, question, answer, schedule_id, continues,
-       options, approve_by, held_by
+       options, approve_by, held_by, persona
   FROM jobs WHERE id = :id
 
 -- name: result_bytes

@@ -16,7 +16,7 @@ from bridge import conversation
 from bridge.agent.loop import Turn
 from bridge.agent.mending import close_calls
 from bridge.agent.model import Reply
-from bridge.agent.outcome import Limits, Outcome
+from bridge.agent.outcome import Outcome
 from bridge.agent.tool import Tool
 from bridge.clock import stamp
 from bridge.conversation import Message
@@ -68,6 +68,7 @@ class Answer:
             stream.not_before = agent.clock.monotonic() + PASTE_PAUSE_S
         self._conversation = conversation.chat_conversation(last.chat_id, last.thread_id)
         self._source = source_of(batch[0])
+        self._voice = agent.voice(last.chat_id)
         self._tools_used: set[str] = set()
         self._rendered: tuple[str, list[Part]] = ("", [])
         self._replied: job_replies.Replied | None = None  # whose message these reply to
@@ -179,18 +180,18 @@ class Answer:
                 words=self._stream.words,
                 not_before=self._stream.not_before,
             ),
-            model_name=self._agent.model_name,
+            model_name=self._voice.model_name,
             conversation=self._conversation,
-            system=self._agent.system(self._last.chat_id),
+            system=self._voice.system,
             tools=[noted(tool, self._tools_used.add) for tool in self._tools()],
-            limits=Limits(),
+            limits=self._voice.limits,
             purse=self._agent.purse(self._conversation, self._last.user_id),
             guard=self._not_left,
             on_end=self._end,
             durable=self._promises_a_job,
             listener=self._stream,
             files_dir=self._agent.files_dir,
-            sees=self._agent.sees,
+            sees=self._voice.sees,
             heard=self._hear,
         )
         await self._turn.run(openings)
@@ -215,7 +216,7 @@ class Answer:
         """What the person wrote meanwhile; the end of the turn is the end of it too."""
         more = self.take()
         self._batch.extend(more)
-        room = Room(history, sees=self._agent.sees)
+        room = Room(history, sees=self._voice.sees)
         return [opening(item, room) for item in more]
 
     async def _settle(self, reply: Reply) -> None:
@@ -332,11 +333,12 @@ class Answer:
 
     def _opened(self, *, seen: bool) -> list[Message]:
         """A file that no model has `seen` is only named: it could be one that is always refused."""
-        room = Room(self._shown, sees=self._agent.sees) if seen else None
+        room = Room(self._shown, sees=self._voice.sees) if seen else None
         return [opening(item, room) for item in unsaid(self._batch, self._shown)]
 
     def _asked_for_background(self) -> bool:
-        return any(asks_for_background(item) for item in self._batch)
+        words = self._agent.background_words
+        return any(asks_for_background(item, words) for item in self._batch)
 
     def _parts(self, text: str, *, rings: bool = True) -> list[Part]:
         """In the message that is shown already, or as a new one that rings when it took long."""

@@ -12,7 +12,6 @@ from typing import Any, Final, cast
 from bridge import groups
 from bridge.agent.compaction import Compactor
 from bridge.agent.model import Model
-from bridge.agent.providers import provider_of
 from bridge.budgets import Budgets, Purse
 from bridge.clock import Clock
 from bridge.conversation import SUMMARY
@@ -20,7 +19,7 @@ from bridge.kinds.registry import Kinds
 from bridge.logs import redactor
 from bridge.people import role
 from bridge.preferences import Streaming
-from bridge.profile import main_prompt
+from bridge.profile import background_words, main_prompt
 from bridge.queue import Queue
 from bridge.settings import Settings
 from bridge.store import Store, Tx
@@ -56,6 +55,7 @@ from bridge.telegram.memory_commands import MemoryCommands
 from bridge.telegram.menu import Menu
 from bridge.telegram.outbox import Outbox
 from bridge.telegram.people_commands import PeopleCommands
+from bridge.telegram.persona_commands import PersonaCommands
 from bridge.telegram.restarting import Restart, RestartCommands
 from bridge.telegram.rich_commands import RichCommands
 from bridge.telegram.rights import Rights
@@ -174,8 +174,9 @@ class Bridge:
             budgets=budgets,
             compact=partial(self._errands.run, compactor.compact),
             prompt=main_prompt(settings.profile),
+            background_words=background_words(settings.profile),
             kinds=tuple(Kinds(settings.profile).usable()),
-            sees=provider_of(settings, settings.model).images,
+            settings=settings,
             schedules=schedules,
             notes=self._keeping(settings),
             chosen=self._chosen,
@@ -200,6 +201,8 @@ class Bridge:
         self, settings: Settings, schedules: ScheduleCommands, **about: Any
     ) -> tuple[Family, ...]:
         pages = JobPages(**about, chosen=self._chosen, username=lambda: self._api.me.username)
+        choosing: dict[str, Any] = {"signer": self._signer, "chosen": self._chosen}
+        choosing["is_owner"] = lambda tx, user: role(tx, settings.owners, int(user)) == "owner"
         return (
             RichCommands(),
             FileCommands(about["clock"]),
@@ -221,11 +224,8 @@ class Bridge:
             LogCommands(log_dir=settings.log_dir, redact=redactor(settings.secrets)),
             HeldMessages(clock=self._clock),
             self._keeping(settings),
-            SettingsCommands(
-                signer=self._signer,
-                chosen=self._chosen,
-                is_owner=lambda tx, user: role(tx, settings.owners, int(user)) == "owner",
-            ),
+            PersonaCommands(profile=settings.profile, **choosing),
+            SettingsCommands(**choosing),
         )
 
     def _files_in(self, settings: Settings) -> Attachments:

@@ -68,6 +68,8 @@ VERBS = {
     "um": "all of them",
     "uo": "one of them",
     "uc": "choose",
+    # personas
+    "cp": "who answers",
     # notes
     "nl": "a page of them",
     "nf": "forget one of the list",

@@ -1,22 +1,38 @@
 """What every answer needs; made once."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from bridge.agent.model import Model
+from bridge.agent.outcome import Limits
+from bridge.agent.providers import provider_of
 from bridge.agent.tool import Tool
 from bridge.budgets import Budgets, Purse
 from bridge.clock import Clock
 from bridge.kinds import Kind
+from bridge.personas import Persona, persona_named
+from bridge.profile import main_prompt
 from bridge.queue import Queue
+from bridge.settings import Settings
 from bridge.telegram.buttons import Signer
 from bridge.telegram.chosen import Chosen
 from bridge.telegram.gate import Incoming
 from bridge.telegram.memory_commands import MemoryCommands
 from bridge.telegram.schedule_commands import ScheduleCommands
 from bridge.tools.memory import chat_memory_tools
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Voice:
+    """Who speaks in one answer; `sees`: the model takes pictures and PDF files."""
+
+    system: str
+    model_name: str
+    sees: bool
+    limits: Limits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,8 +44,9 @@ class Agent:
     clock: Clock
     model_name: str
     budgets: Budgets
-    prompt: str
-    sees: bool  # does the model take pictures and PDF files?
+    settings: Settings
+    prompt: str  # of KITT
+    background_words: re.Pattern[str] | None = None  # of skills that always take it
     files_dir: Path
     kinds: tuple[Kind, ...]  # of the profile, as they were when the bridge started
     signer: Signer
@@ -50,9 +67,23 @@ class Agent:
             user_id=user_id,
         )
 
-    def system(self, chat_id: str) -> str:
-        """The system prompt of a chat: everyone's, and what is kept of it."""
-        return "\n\n".join(filter(None, (self.prompt, self.notes.of(chat_id).block())))
+    def voice(self, chat_id: str) -> Voice:
+        """Who speaks in a chat, and what is kept of it."""
+        chosen = self.chosen.of(chat_id).persona
+        persona = persona_named(self.settings.profile, chosen) if chosen else None
+        model_name = (
+            persona.model_for(self.settings, self.model_name) if persona else self.model_name
+        )
+        told = [
+            main_prompt(self.settings.profile, persona.prompt) if persona else self.prompt,
+            self.notes.of(chat_id).block(),
+        ]
+        return Voice(
+            system="\n\n".join(filter(None, told)),
+            model_name=model_name,
+            sees=provider_of(self.settings, model_name).images,
+            limits=limits_of(persona),
+        )
 
     def memory_tools(self, item: Incoming, source: str) -> list[Tool]:
         """Those of an answer to this message."""
@@ -64,3 +95,11 @@ class Agent:
             language=item.language,
         )
         return chat_memory_tools(self.notes.of(item.chat_id), show)
+
+
+def limits_of(persona: Persona | None) -> Limits:
+    """Those of an answer, unless a persona has its own."""
+    if persona is None:
+        return Limits()
+    usual = Limits().max_tokens
+    return Limits(max_tokens=persona.max_tokens or usual, effort=persona.effort)

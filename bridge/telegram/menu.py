@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 ANYWHERE: Final = ("start", "help")
 PRIVATE: Final = (
     *("new", "stop", "bg", "jobs", "job", "cancel", "retry", "schedule", "files", "settings"),
-    *("memory", "status", "cost", "help"),
+    *("memory", "persona", "status", "cost", "help"),
 )
 GROUPS: Final = ("jobs", "job", "stop", "help")
 FOR_OWNERS: Final = ("users", "logs", "restart")

@@ -38,10 +38,15 @@ NO_TEXT: Final = "(no text)"
 HEARD: Final = "\n(spoken; the words are a transcriber's)"
 
 
-def asks_for_background(item: Incoming) -> bool:
-    """Does the person ask for a job in so many words? A question about jobs does not."""
+def asks_for_background(item: Incoming, skills: re.Pattern[str] | None = None) -> bool:
+    """Does the person ask for a job in so many words? A question about jobs does not.
+
+    `skills` are the words for what a skill does that always takes the background.
+    """
     if item.forwarded or ASKS_ABOUT_JOBS.search(item.words):
         return False
+    if skills is not None and skills.search(item.words):
+        return True
     return bool(ASKS_FOR_BACKGROUND.search(item.words))
 
 

@@ -7,7 +7,7 @@ and of the choice, so that lists only grow at their end.
 import re
 from typing import Final
 
-from bridge.preferences import NAMES, Preferences
+from bridge.preferences import IN_SETTINGS, Preferences
 from bridge.telegram.api import Buttons
 from bridge.telegram.buttons import Signer
 from bridge.telegram.compose import Part, plain_part
@@ -53,7 +53,7 @@ HOURS: Final = re.compile(r"(\d{1,2})[:.](\d\d)\s*[-–—]\s*(\d{1,2})[:.](\d\d
 def name_meant(word: str) -> str | None:
     """The setting that is called so in any language, or None."""
     word = word.casefold()
-    for name in NAMES:
+    for name in IN_SETTINGS:
         called = {word for code in LANGUAGES for word in names(code, f"words_{name}")}
         if word == name or word in called:
             return name
@@ -79,15 +79,15 @@ def value_meant(name: str, said: str) -> str | None:
 def choice_of(number: int) -> tuple[str, str | None] | None:
     """The setting and the choice behind a number; the choice is None for the setting itself."""
     which, choice = divmod(number, STEP)
-    if which >= len(NAMES) or choice > len(OPTIONS[NAMES[which]]):
+    if which >= len(IN_SETTINGS) or choice > len(OPTIONS[IN_SETTINGS[which]]):
         return None
-    return NAMES[which], OPTIONS[NAMES[which]][choice - 1] if choice else None
+    return IN_SETTINGS[which], OPTIONS[IN_SETTINGS[which]][choice - 1] if choice else None
 
 
 def number_of(name: str, value: str | None = None) -> int:
     """The number of a setting, or of one of its choices."""
     choice = 0 if value is None else OPTIONS[name].index(value) + 1
-    return NAMES.index(name) * STEP + choice
+    return IN_SETTINGS.index(name) * STEP + choice
 
 
 def label(name: str, value: str, language: str, *, zone: str) -> str:
@@ -107,13 +107,13 @@ def settings_part(
     """Everything that is chosen, and a button for each."""
     group = chat_id.startswith("-")
     lines = [say(language, "settings_of_group" if group else "settings_title"), ""]
-    for name in NAMES:
+    for name in IN_SETTINGS:
         value = label(name, getattr(chosen, name), language, zone=zone)
         lines.append(f"{SIGNS[name]} {say(language, f'setting_{name}')}: {value}")
     lines += ["", say(language, "settings_how")]
     buttons = [
         (f"{SIGNS[name]} {say(language, f'setting_{name}')}", "uo", number_of(name))
-        for name in NAMES
+        for name in IN_SETTINGS
     ]
     return {**plain_part("\n".join(lines)), "buttons": _in_rows(signer, chat_id, buttons)}
 

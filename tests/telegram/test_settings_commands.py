@@ -38,7 +38,7 @@ async def test_it_shows_everything_that_can_be_chosen(
     assert "🔔 Questions in quiet hours: with sound\n🎨 Rich messages: off\n" in english.text
     assert "✍️ Answers: as they grow\n💶 Costs: shown\n" in english.text
     assert "🌙 Stille uren: uit\n" in in_dutch.text
-    assert len(buttons(english)) == len(preferences.NAMES)
+    assert len(buttons(english)) == len(preferences.IN_SETTINGS)
     assert bridge.asked() == []
 
 
