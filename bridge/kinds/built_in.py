@@ -1,4 +1,5 @@
-"""The kinds every KITT has, and when to take which: the words its main agent chooses by.
+"""The kinds every KITT has, and when to take which: the words its main agent chooses by,
+few because they go along with every request.
 
 Each has a module of its own, which is loaded with the first job of that kind.
 """
@@ -6,12 +7,12 @@ Each has a module of its own, which is loaded with the first job of that kind.
 from typing import Final
 
 BUILT_IN: Final = {
-    "research": "find out and compare, with sources",
-    "data-processing": "clean, join, calculate with files",
+    "research": "find out, with sources",
+    "data-processing": "calculate with files",
     "report-generation": "write a document",
     "api-integration": "use a web API",
-    "browser": "operate a website",
-    "code": "write or run programs",
+    "browser": "operate a site",
+    "code": "run programs",
 }
 
 

@@ -102,7 +102,7 @@ def test_kinds_are_listed_with_their_fields(terminal: Terminal) -> None:
 
     lines = terminal.kitt("queue", "kinds").out.splitlines()
 
-    assert lines[0] == "research           find out and compare, with sources"
+    assert lines[0] == "research           find out, with sources"
     assert lines[1].split("  ")[-1].startswith(" topic (text), depth (1 to 3; else 2), language")
     assert f"invoice            make an invoice ({terminal.profile}/kinds/invoice.py)" in lines
     assert lines[-1].startswith("wrong              ! ")

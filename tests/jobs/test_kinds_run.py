@@ -91,6 +91,63 @@ async def test_a_built_in_kind_runs_from_its_data_to_its_result(shop: Shop, name
     assert shown.items() >= FITTING[name].items()
 
 
+@pytest.mark.parametrize(
+    ("name", "own", "others"),
+    [
+        ("research", {"web_fetch", "read_document", "start_background_job"}, {"run_python"}),
+        ("data-processing", {"run_python", "read_document"}, {"start_background_job"}),
+        ("report-generation", {"web_fetch", "write_document", "wait_for_jobs"}, {"browser_open"}),
+        ("browser", {"web_fetch", "read_document"}, {"run_python", "start_background_job"}),
+        ("code", {"run_python", "run_shell"}, {"browser_open", "wait_for_jobs"}),
+        ("other", {"run_python", "web_fetch", "wait_for_jobs", "read_document"}, set()),
+    ],
+)
+async def test_a_kind_has_the_tools_of_its_craft(
+    shop: Shop, name: str, own: set[str], others: set[str]
+) -> None:
+    await shop.queue.add(a_job(prompt="quick job 1", kind=name))
+    await shop.worker()
+
+    await shop.job_is(1, JobStatus.DONE)
+
+    assert own <= {*given(shop)}
+    assert not others & {*given(shop)}
+
+
+async def test_data_is_processed_by_a_program_that_really_runs(shop: Shop) -> None:
+    sent = Sent(chat_id="7", message_id=9, name="prices.csv", media_type="text/csv")
+    file = received.keep(shop.settings.files_dir, sent, b"name;price\nbike;1999\nlock;51\n")
+    program = (
+        "import csv\n"
+        "rows = [*csv.DictReader(open('input/prices.csv'), delimiter=';')]\n"
+        "open('sum.txt', 'w').write(str(sum(int(row['price']) for row in rows)))\n"
+        "print(len(rows), 'rows')\n"
+    )
+    calls = [
+        ToolUse("run_python", {"code": program}),
+        ToolUse("read_file", {"path": "sum.txt"}),
+        ToolUse("attach_file", {"path": "sum.txt", "caption": ""}),
+    ]
+
+    def work(request: Request) -> Reply | None:
+        told = request.all_tool_results
+        if len(told) < len(calls):
+            return Reply([calls[len(told)]])
+        finish = {"summary": f"Together {told[1].text}.", "result_markdown": told[0].text}
+        return Reply([ToolUse("finish", finish)])
+
+    shop.claude.script.rules.insert(0, work)
+    data = received.job_data([file], {"task": "Add up the prices"})
+    await shop.queue.add(a_job(kind="data-processing", data=data))
+    await shop.worker()
+
+    done = await shop.job_is(1, JobStatus.DONE)
+
+    assert "2 rows" in (done.result or "")
+    assert shop.rows("SELECT summary FROM job_results") == [{"summary": "Together 2050."}]
+    assert shop.rows("SELECT path FROM job_files") == [{"path": "sum.txt"}]
+
+
 async def test_the_agent_is_told_its_craft_only_in_a_job_of_that_kind(shop: Shop) -> None:
     await shop.queue.add(a_job(prompt="quick job 1", kind="files", data='{"n":  3}'))
     await shop.worker()
