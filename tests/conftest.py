@@ -1,6 +1,7 @@
 """Fixtures every test may ask for: a clock that stands still, a real database, no network."""
 
 import ipaddress
+import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -59,6 +60,14 @@ async def store(open_store: OpenStore) -> Store:
 def queue(store: Store, clock: FakeClock) -> Queue:
     """A queue with leases of 30 s and a backoff without chance: 2, 4, 8 s."""
     return Queue(store=store, clock=clock, lease_s=30.0, jitter=lambda: 0.0)
+
+
+@pytest.fixture(autouse=True)
+def usual_umask() -> Iterator[None]:
+    """Our programs set their own, and a test may run one in its process."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
 
 
 @pytest.fixture(autouse=True)
