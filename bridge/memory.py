@@ -153,6 +153,13 @@ class Memory:
             fresh.replace(self._path)
 
 
+def follow(folder: Path, old_id: str, new_id: str) -> None:
+    """A chat has another id: its notes are known there too. Done again it does no harm."""
+    new = Memory(folder, new_id)
+    for note in Memory(folder, old_id).notes():
+        new.remember(note.about, note.text)
+
+
 def parted(line: str) -> tuple[str, str]:
     """What a line is about, and what it says: "coffee: black"."""
     about, colon, text = line.partition(": ")

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -272,3 +273,49 @@ def test_budgets_are_read_as_dollars(tmp_path: Path) -> None:
     assert settings.budget_job_micro == 0
     assert settings.budget_day_micro == 2_500_000
     assert settings.price_unknown_micro == (300_000, 1_200_000)
+
+
+RACE = """
+import asyncio, sys
+from pathlib import Path
+from bridge.budgets import Budgets, Purse
+from bridge.clock import Clock
+from bridge.errors import BudgetUsedUp
+from bridge.prices import Usage
+from bridge.settings import Settings
+from bridge.store import Store
+
+async def main(folder, name):
+    store = await Store.open(folder / "kitt.db", folder / "run")
+    limits = Budgets.of(Settings(budget_day_micro=1_000_000, budget_user_day_micro=0))
+    used = Usage(input_tokens=25_000)  # five cents
+    for number in range(40):
+        purse = Purse(
+            limits, store=store, clock=Clock(), conversation=f"job:{name}{number}", user_id=""
+        )
+        try:
+            async with purse.reserved("claude-sonnet-5-5", 20_000, 0, searches=False):
+                await asyncio.sleep(0)
+            await store.write(lambda tx: purse.account(tx, "claude-sonnet-5-5", [used]))
+        except BudgetUsedUp:
+            pass
+    await store.close()
+
+asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))
+"""
+
+
+async def test_processes_together_pass_a_budget_by_one_request_at_most(
+    store: Store, memory: Path
+) -> None:
+    running = [
+        await asyncio.create_subprocess_exec(sys.executable, "-c", RACE, str(memory), str(name))
+        for name in (1, 2, 3)
+    ]
+    ended = await asyncio.wait_for(
+        asyncio.gather(*(process.wait() for process in running)), timeout=60
+    )
+
+    (row,) = shell(store.path, "SELECT sum(counted_micro) AS spent FROM usage")
+    assert ended == [0, 0, 0]
+    assert DOLLAR - 5 * CENT < row["spent"] <= DOLLAR + 5 * CENT

@@ -7,7 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from bridge.memory import NOTE_CHARS_MAX, NOTES_MAX, PROMPT_BYTES_MAX, Memory, Note, NoteRefused
+from bridge.memory import (
+    NOTE_CHARS_MAX,
+    NOTES_MAX,
+    PROMPT_BYTES_MAX,
+    Memory,
+    Note,
+    NoteRefused,
+    follow,
+)
 
 
 @pytest.fixture
@@ -162,3 +170,12 @@ def test_processes_lose_none_of_each_others_notes(tmp_path: Path) -> None:
     assert [process.wait(30) for process in running] == [0, 0, 0]
 
     assert len(Memory(tmp_path, "7").notes()) == 45
+
+
+def test_notes_follow_a_group_to_its_new_number(tmp_path: Path) -> None:
+    Memory(tmp_path, "-5").remember("coffee", "black")
+
+    for _ in range(2):
+        follow(tmp_path, "-5", "-1005")
+
+    assert lines(Memory(tmp_path, "-1005")) == ["coffee: black"]

@@ -118,3 +118,18 @@ async def test_workers_started_during_an_outage_wait_too(shop: Shop) -> None:
     shop.advance(31)
     for job_id in JOBS:
         await shop.job_is(job_id, JobStatus.DONE)
+
+
+async def test_a_job_that_waits_for_the_provider_says_so_and_can_be_cancelled(shop: Shop) -> None:
+    shop.claude.order(Fault(status=429, retry_after_s=60.0, times=1))
+    job = await shop.queue.add(quick(1))
+    await shop.worker()
+
+    waiting = await shop.job_is(job.id, JobStatus.SCHEDULED)
+    assert (waiting.held_by, waiting.run_at) == ("model", "2026-11-22 07:31:00.000")
+    await shop.queue.cancel(job.id)
+    shop.advance(61)
+    await shop.look()
+
+    assert (await shop.queue.get(job.id)).status is JobStatus.CANCELLED
+    assert len(shop.claude.requests) == 1

@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, Final, cast
 
-from bridge import groups
+from bridge import groups, memory
 from bridge.agent.compaction import Compactor
 from bridge.agent.model import Model
 from bridge.budgets import Budgets, Purse
@@ -370,3 +370,4 @@ def _api_of(settings: Settings) -> Api:
 
 def _moved(settings: Settings, clock: Clock, tx: Tx, old_id: str, new_id: str) -> None:
     groups.move(tx, old_id, new_id, files_dir=settings.files_dir, now=clock.now())
+    memory.follow(settings.notes_dir, old_id, new_id)
