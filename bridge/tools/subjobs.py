@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 RESULT_CHARS_MAX: Final = 12_000  # of each; a longer one lies whole in the folder
 FILE_BYTES_MAX: Final = 50_000_000
+BY_WAITING: Final = "Its result comes by wait_for_jobs."
 
 
 def subjob_tools(context: "Context") -> list[Tool]:
@@ -76,7 +77,11 @@ def _start(tx: Tx, context: "Context", given: Input) -> str:
     part = hashlib.sha256(f"{kind}\n{prompt}".encode("utf-8", "replace")).hexdigest()[:16]
     source = f"job:{job.id}:{part}"  # the same part is the same job, however often it is started
     known = joining.children(tx, job)
-    if len(known) >= joining.CHILDREN_MAX and source not in [child.source for child in known]:
+    same = next((child for child in known if child.source == source), None)
+    if same is not None and same.status in (JobStatus.FAILED, JobStatus.CANCELLED):
+        queue.retry_in(tx, same.id, chat_id=job.chat_id)
+        return f"Started again as job {same.id}, where it stood. {BY_WAITING}"
+    if len(known) >= joining.CHILDREN_MAX and same is None:
         raise ToolFailed(
             f"This job has started {joining.CHILDREN_MAX} others, the most there may be: put the "
             "rest into its own work."
@@ -98,7 +103,7 @@ def _start(tx: Tx, context: "Context", given: Input) -> str:
         child = queue.insert(tx, new)
     except JobRefused as error:
         raise ToolFailed(str(error)) from None
-    return f"Started as job {child.id}. Its result comes by wait_for_jobs."
+    return f"Started as job {child.id}. {BY_WAITING}"
 
 
 async def _wait(context: "Context", given: list[Any]) -> str:

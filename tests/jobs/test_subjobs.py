@@ -258,6 +258,23 @@ async def test_the_same_part_is_started_once(shop: Shop) -> None:
     assert len(await shop.queue.jobs()) == 2
 
 
+@pytest.mark.parametrize("end", ["failed", "cancelled"])
+async def test_a_part_that_has_failed_can_be_started_again(shop: Shop, end: str) -> None:
+    job = await claimed(shop.queue)
+    await start(shop, job, "owls")
+    child = await shop.queue.claim("w2:1:a")
+    assert child is not None
+    if end == "failed":
+        await shop.queue.fail(child, "error: it broke", again=False)
+    else:
+        await shop.queue.cancel(child.id)
+
+    said = await start(shop, job, "owls")
+
+    assert said.startswith(f"Started again as job {child.id}, where it stood.")
+    assert (await shop.queue.get(child.id)).status is JobStatus.PENDING
+
+
 async def test_a_job_starts_eight_others_and_no_more(shop: Shop) -> None:
     job = await claimed(shop.queue)
     for number in range(8):
