@@ -82,8 +82,8 @@ def act(number: Any, how: str, text: str) -> None:
 
 
 def write(text: str) -> str:
-    Path("/work/made").write_text(text)
-    return Path("/work/given").read_text()
+    Path("/work", "made").write_text(text)
+    return Path("/work", "given").read_text()
 
 
 def answer(message: dict[str, Any]) -> None:
