@@ -142,8 +142,9 @@ async def _turn(
     model_name = persona.model_for(settings, settings.worker_model)
     provider = provider_of(settings, model_name)
     tools = await tools_for(context)
-    granted = context.granted is None or "memory" in context.granted
-    notes = Memory(settings.notes_dir, job.chat_id).block() if granted else ""
+    notes = ""
+    if context.grants("memory"):
+        notes = Memory(settings.notes_dir, job.chat_id).block()
     frozen = await _frozen(work, name, tools, kind, persona, notes)
     purse, store = _purse(work, job, kind), work.queue.store
     shared: dict[str, Any] = {"store": store, "model": work.model, "model_name": model_name}
@@ -156,7 +157,7 @@ async def _turn(
         system=frozen["system"],
         tools=tools,
         schemas=frozen["tools"],
-        server_tools=_not_ours(provider, frozen["tools"]),
+        server_tools=_not_ours(provider, frozen["tools"]) if context.grants("web") else (),
         limits=_limits(provider, kind, persona),
         purse=purse,
         on_end=end,

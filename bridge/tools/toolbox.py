@@ -51,6 +51,10 @@ class Context:
     def profile(self) -> Path:
         return self.settings.profile
 
+    def grants(self, family: str) -> bool:
+        """Does its kind allow this family?"""
+        return self.granted is None or family in self.granted
+
 
 Family = Callable[[Context], list[Tool]]
 # Beyond report, questions, files and skills, which every job has; a kind names what it is granted.
@@ -76,7 +80,7 @@ async def tools_for(context: Context) -> list[Tool]:
         *(
             tool
             for name, family in FAMILIES.items()
-            if context.granted is None or name in context.granted
+            if context.grants(name)
             for tool in family(context)
         ),
         *(await mcp_tools(context) if context.granted is None or "mcp" in context.granted else ()),

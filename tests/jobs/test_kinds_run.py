@@ -200,6 +200,21 @@ async def test_a_kind_is_given_only_its_families_of_tools(
         assert {"report_progress", "attach_file", "read_file"} <= {*names}
 
 
+@pytest.mark.parametrize(("families", "web"), [("", False), ('"web"', True)])
+async def test_a_kind_without_the_web_has_none_of_the_providers_either(
+    shop: Shop, families: str, web: bool
+) -> None:
+    text = 'from bridge.kinds import Kind\nKIND = Kind(name="invoice", description="x", tools={})'
+    write_kind(shop.folder, text.format(f"frozenset([{families}])"))
+    await shop.queue.add(a_job(prompt="quick job 1", kind="invoice"))
+    await shop.worker()
+
+    await shop.job_is(1, JobStatus.DONE)
+
+    theirs = {"web_search", "web_fetch"} & {*given(shop)}
+    assert theirs == ({"web_search", "web_fetch"} if web else set())
+
+
 async def test_the_budget_of_a_kind_ends_its_job(shop: Shop) -> None:
     def for_ever(request: Request) -> Reply | None:
         step = ToolUse("report_progress", {"step": "again", "percent": 1})
