@@ -8,17 +8,19 @@ gives back half a tool call without raising (measured with 2.12.0).
 
 import asyncio
 import gc
+import logging
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from bridge.agent.providers import Provider, portable, provider_at
+from bridge.agent.providers import Provider, portable, provider_at, without_thoughts
 from bridge.errors import ModelRefused, ModelUnavailable
 from bridge.prices import Usage
 
 if TYPE_CHECKING:
     from anthropic import AsyncAnthropic
 
+log = logging.getLogger(__name__)
 Block = dict[str, Any]
 TRANSIENT_TYPES = {"overloaded_error", "api_error", "rate_limit_error", "timeout_error"}
 TRANSIENT_STATUS = {408, 409, 429}
@@ -86,7 +88,22 @@ class AnthropicModel:
         self._opening = asyncio.Lock()
 
     async def stream(self, request: Request, listener: Listener | None = None) -> Reply:
-        """Ask and wait for the whole reply. Raises: ModelUnavailable, ModelRefused."""
+        """Ask and wait for the whole reply. Raises: ModelUnavailable, ModelRefused.
+
+        Thoughts in the history are bound to an account and to all that stood before them. A request
+        that is refused is made once more without them: a conversation must survive another key.
+        """
+        try:
+            return await self._ask(request, listener)
+        except ModelRefused as error:
+            plain = without_thoughts(request.messages)
+            bad = getattr(error.__cause__, "status_code", None) == 400
+            if not bad or plain == request.messages:
+                raise
+            log.warning("%s Once more without the thoughts in it", error)
+        return await self._ask(replace(request, messages=plain), listener)
+
+    async def _ask(self, request: Request, listener: Listener | None) -> Reply:
         client = await self.open()
         started = time.perf_counter()
         import anthropic

@@ -84,6 +84,18 @@ def provider_at(base_url: str, model: str, name: str = "") -> Provider:
     return found
 
 
+def without_thoughts(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same history but for its thoughts; what is stored stays as it is."""
+    plain = []
+    for message in messages:
+        content = message["content"]
+        if message["role"] == "assistant" and isinstance(content, list):
+            content = [block for block in content if block.get("type") not in _THOUGHTS]
+            content = content or [{"type": "text", "text": EMPTY_TEXT}]
+        plain.append({**message, "content": content})
+    return plain
+
+
 def portable(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """A history that any provider takes: thoughts and what Anthropic's own tools did are gone."""
     plain = []
@@ -96,6 +108,7 @@ def portable(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return plain
 
 
+_THOUGHTS: Final = ("thinking", "redacted_thinking")
 _CORE_KEYS: Final = {"text": ("type", "text"), "tool_use": ("type", "id", "name", "input")}
 
 

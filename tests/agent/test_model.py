@@ -363,3 +363,28 @@ async def test_two_first_requests_share_one_client(
     first, second = await asyncio.gather(model.open(), model.open())
 
     assert first is second
+
+
+async def test_a_history_with_thoughts_of_another_account_is_sent_without_them(
+    claude: ClaudeEmulator, model: AnthropicModel
+) -> None:
+    thought = {"type": "thinking", "thinking": "Hm.", "signature": "bm90IG91cnM="}
+    said = {"role": "assistant", "content": [thought, {"type": "text", "text": "Yes."}]}
+    history = [*ASK.messages, said, *ASK.messages]
+
+    reply = await model.stream(replace(ASK, model="claude-sonnet-5-5", messages=history))
+
+    assert reply.content == [{"type": "text", "text": ANSWER}]
+    assert [record.status for record in claude.requests] == [400, 200]
+    first, second = (record.body["messages"][1]["content"] for record in claude.requests)
+    assert [block["type"] for block in first] == ["thinking", "text"]
+    assert [block["type"] for block in second] == ["text"]
+
+
+async def test_a_refused_request_without_thoughts_is_made_once(
+    claude: ClaudeEmulator, model: AnthropicModel
+) -> None:
+    with pytest.raises(ModelRefused):
+        await model.stream(replace(ASK, messages=[{"role": "assistant", "content": "Hm"}]))
+
+    assert len(claude.requests) == 1
