@@ -66,6 +66,23 @@ async def digests(chat: Chat) -> None:
     await chat.picture("digest", first=digest.message_id)
 
 
+async def notes(chat: Chat) -> None:
+    """/memory with some notes, and /persona."""
+    for note in (
+        chat.t("coffee: black, no sugar", "koffie: zwart, zonder suiker"),
+        chat.t("Marieke: my sister, born 14 March", "Marieke: mijn zus, jarig 14 maart"),
+        chat.t("Trains: a seat by the window", "Trein: een plaats bij het raam"),
+    ):
+        kept = chat.say(f"/memory {note}")
+        await chat.sees(note.split(": ")[1][:10], after=kept)
+    asked = chat.say("/memory")
+    await chat.sees(say(chat.language, "memory_title"), after=asked)
+    await chat.picture("memory", first=asked)
+    asked = chat.say("/persona")
+    await chat.sees(say(chat.language, "persona_title"), after=asked)
+    await chat.picture("persona", first=asked)
+
+
 TABLE = (
     "| Train | Leaves | Arrives | Changes | Price |\n|---|---|---|---|---|\n"
     "| IC 9212 | 7:55 | 10:31 | Antwerp | € 29 |\n| IC 9220 | 9:55 | 12:31 | Antwerp | € 39 |\n"
@@ -259,4 +276,4 @@ async def strangers(owner: Chat) -> None:
 
 
 GROWING = (drafts, stops, queues, outlasts)  # what is photographed while it changes
-CHATS = (welcomes, settings, digests, tables, groups, topics, voices, unnamed)
+CHATS = (welcomes, settings, digests, notes, tables, groups, topics, voices, unnamed)

@@ -54,7 +54,14 @@ SECTIONS: Final[tuple[tuple[str, tuple[tuple[str, str], ...]], ...]] = (
             ("jobs", "/jobs: what runs, waits and has ended, six on a page."),
             ("job", "/job: one of them in full, with a link to copy."),
             ("files", "/files: what jobs made and what was sent, to have it once more."),
-            ("cost", "/cost: today, this month, and where it went."),
+            ("cost", "/cost: today, this month, where it went, and what is left of the budgets."),
+        ),
+    ),
+    (
+        "What is kept, and who answers",
+        (
+            ("memory", "/memory: what KITT keeps of a chat, to correct or forget."),
+            ("persona", "/persona: another character."),
         ),
     ),
     (

@@ -6,6 +6,7 @@ scene has a chat of its own, and every person is an owner.
 
 import asyncio
 import os
+import shutil
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -149,6 +150,8 @@ class Stage:
         """`kitt up`, until the bridge waits for updates; people 1 … `owners` own it."""
         await self.telegram.start()
         await self.claude.start()
+        ours = Path(__file__).parents[1] / "profile" / "personas"
+        shutil.copytree(ours, self.folder / "profile" / "personas")
         with (self.folder / "up.log").open("ab") as output:
             self._up = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "bridge", "up"),
