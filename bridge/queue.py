@@ -144,6 +144,8 @@ class Queue(Leases):
         job = Job.from_row(row)
         record.note(tx, job, "retried", now=now)
         tx.run("reopen_card", job_id=job_id)
+        if found.parent_id is not None:
+            record.owe_card(tx, job, now=now)  # while it was a part of another it had none
         tx.wake("worker")
         tx.wake("bridge")
         return job

@@ -81,14 +81,16 @@ RETURNING *
 
 -- name: retry_job
 -- Run it again from its last finished step, with all its attempts, at the end of its chat's line. It
--- waits again for parents that have not ended.
+-- waits again for parents that have not ended. A part of a job that is over is one of its own now.
 UPDATE jobs SET status = CASE WHEN EXISTS (
                   SELECT 1 FROM job_after JOIN jobs AS parent ON parent.id = after_id
                    WHERE job_id = jobs.id AND parent.status NOT IN ('done','failed','cancelled'))
                 THEN 'blocked' ELSE 'pending' END,
                 failures = 0, error = NULL, result = NULL, run_at = NULL, turn = NULL,
                 started_at = NULL, completed_at = NULL, worker_id = NULL, step = '',
-                expires_at = :expires_at
+                expires_at = :expires_at,
+                parent_id = (SELECT id FROM jobs AS parent WHERE parent.id = jobs.parent_id
+                                AND parent.status NOT IN ('failed','cancelled'))
  WHERE id = :id AND status IN ('failed','cancelled')
 RETURNING *
 

@@ -192,6 +192,20 @@ async def test_a_job_cancelled_by_hand_takes_its_parts_along(shop: Shop) -> None
     assert (await shop.queue.get(child.id)).status is JobStatus.CANCELLED
 
 
+async def test_a_part_that_is_run_again_after_its_job_is_a_job_of_its_own(queue: Queue) -> None:
+    parent = await claimed(queue)
+    child = await queue.add(a_job(parent_id=parent.id))
+    await queue.cancel(parent.id)
+
+    await queue.retry(child.id)
+    await queue.rescue("w9:1:a")
+
+    again = await queue.claim("w2:1:a")
+    assert again is not None and (again.id, again.parent_id) == (child.id, None)
+    cards = shell(queue.store.path, "SELECT payload FROM deliveries WHERE kind = 'card'")
+    assert {row["payload"] for row in cards} == {'{"job": 1}', '{"job": 2}'}
+
+
 async def test_a_job_that_is_done_leaves_what_still_runs_to_the_chat(queue: Queue) -> None:
     parent = await claimed(queue)
     child = await claimed(queue, "w2:1:a", parent_id=parent.id)
