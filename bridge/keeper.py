@@ -27,6 +27,7 @@ LOOK_S: Final = 5.0  # costs one look at a file: nothing is read while nothing h
 TAKE_OVER_S: Final = 30.0
 AGAIN_S: Final = 60.0
 ALERTS_S: Final = 10.0
+APPROVALS_S: Final = 600.0  # a day is given for one
 CHECKPOINT_BYTES: Final = 4_000_000
 
 
@@ -102,6 +103,10 @@ def of_program(settings: Settings, store: Store, clock: Clock) -> Keeper:
         await pick_up_alerts(store, clock, settings.owners, settings.run_dir / FOLDER)
         return ALERTS_S
 
+    async def approvals() -> float:
+        await queue.refuse_late()
+        return APPROVALS_S
+
     return Keeper(
         store=store,
         clock=clock,
@@ -109,6 +114,7 @@ def of_program(settings: Settings, store: Store, clock: Clock) -> Keeper:
         chores=(
             Chore("schedules", scheduler.run_due, watches=True),
             Chore("alerts", alerts),
+            Chore("approvals", approvals),
             Chore("checkpoints", Checkpoints(store).run),
             Chore("retention", retention.run),
         ),

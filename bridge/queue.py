@@ -246,6 +246,18 @@ class Queue(Leases):
         refused = late_words if late else "The user refused: do not do it."
         return self._answered(tx, job, ALLOWED if allowed else refused)
 
+    async def refuse_late(self) -> int:
+        """Let jobs go on that nobody allowed in time what they asked; how many those were."""
+
+        def late(tx: Tx) -> list[Job]:
+            rows = tx.all("late_approvals", now=self._now(), limit=AT_ONCE)
+            return [Job.from_row(row) for row in rows]
+
+        def refuse(tx: Tx) -> int:
+            return len([self.decide_in(tx, job, allowed=False, late=True) for job in late(tx)])
+
+        return await self.store.write_if(lambda tx: bool(late(tx)), refuse) or 0
+
     def _answered(self, tx: Tx, found: Job, text: str) -> Job:
         job_id = found.id
         row = tx.one("answer_job", id=job_id, answer=clean_text(text))

@@ -667,3 +667,30 @@ async def test_first_claim_of_a_job_whose_card_is_long_there_owes_no_other(
 
     assert job.id == 1
     assert owed(queue, "card") == []
+
+
+async def test_a_permission_that_nobody_gave_in_time_is_refused_and_the_job_goes_on(
+    queue: Queue, clock: FakeClock
+) -> None:
+    job = await claimed(queue)
+    until = stamp(clock.now() + timedelta(days=1))
+    await queue.ask(job, "Delete 3 files?", approve_by=until)
+    assert await queue.refuse_late() == 0
+
+    clock.advance(86_401)
+
+    assert await queue.refuse_late() == 1
+    found = await queue.get(job.id)
+    assert found.status is JobStatus.PENDING
+    assert found.answer == "Nobody allowed it in time: do not do it."
+    assert await queue.refuse_late() == 0
+
+
+async def test_a_question_waits_for_its_answer_without_end(queue: Queue, clock: FakeClock) -> None:
+    job = await claimed(queue)
+    await queue.ask(job, "Which bank?")
+
+    clock.advance(30 * 86_400)
+
+    assert await queue.refuse_late() == 0
+    assert (await queue.get(job.id)).status is JobStatus.WAITING

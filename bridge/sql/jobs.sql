@@ -192,3 +192,9 @@ DELETE FROM queues WHERE kind = :kind
 -- name: parents_of
 -- What a job waits or waited for.
 SELECT after_id FROM job_after WHERE job_id = :job_id ORDER BY after_id
+
+-- name: late_approvals
+-- Jobs that asked to be allowed something until a moment that is over.
+SELECT * FROM jobs INDEXED BY jobs_approvals
+ WHERE status = 'waiting' AND approve_by IS NOT NULL AND approve_by <= :now
+ ORDER BY approve_by LIMIT :limit
