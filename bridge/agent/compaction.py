@@ -2,7 +2,8 @@
 
 The model writes it, beside the conversation and not before an answer, so nobody waits for it. What
 it may not lose is looked for in its text: names, dates, numbers and addresses of what was said that
-it left out are put below it. While the model is away, one twice as long keeps these alone.
+it left out are put below it. While the model is away or refuses, one twice as long keeps these
+alone.
 """
 
 import json
@@ -20,6 +21,7 @@ from bridge.budgets import Purse
 from bridge.conversation import Message, border, load, whose, without_tags
 from bridge.errors import BudgetUsedUp, ModelRefused, ModelUnavailable
 from bridge.models import short
+from bridge.prices import Usage
 from bridge.store import Store, Tx
 
 log = logging.getLogger(__name__)
@@ -114,31 +116,34 @@ class Compactor:
         request = self._request(long)
         tokens, name = prompt_tokens(request), self._model_name
         purse = self._purse(conversation)
-        reply = None
+        said, used = "", list[Usage]()
         try:
             async with purse.reserved(name, tokens, SUMMARY_TOKENS, searches=False):
                 reply = await self._model.stream(request)
+            said, used = said_in(reply), [*reply.earlier, reply.usage]
         except (BudgetUsedUp, ModelUnavailable, ModelRefused) as error:
-            if long.of_job or len(long.earlier) < 2 * MESSAGES_MAX:
-                log.info("A conversation stays long for now: %s", error)
-                return False
-        notes = summarized(said_in(reply), long.earlier, beside=long.task)
+            log.info("A conversation is not summed up: %s", error)
+        shorter = bool(said) or not (long.of_job or len(long.earlier) < 2 * MESSAGES_MAX)
+        if not (used or shorter):
+            return False
+        notes = summarized(said, long.earlier, beside=long.task)
         summary = f"{long.task}{MARK}{notes}</kitt-summary>"
 
         def keep(tx: Tx) -> None:
             self._guard(tx)
-            if reply is not None:
-                purse.account(tx, name, [reply.usage])
-            tx.run(
-                "put_summary",
-                conversation=conversation,
-                first_id=long.until,
-                summary=summary.strip(),
-                since=long.since,
-            )
+            if used:
+                purse.account(tx, name, used)
+            if shorter:
+                tx.run(
+                    "put_summary",
+                    conversation=conversation,
+                    first_id=long.until,
+                    summary=summary.strip(),
+                    since=long.since,
+                )
 
         await self._store.write(keep)
-        return True
+        return shorter
 
     def _request(self, long: _Long) -> Request:
         content = [{"type": "text", "text": transcript(long.earlier)}]
@@ -201,9 +206,9 @@ def _told(block: Block) -> str:
             return ""
 
 
-def said_in(reply: Reply | None) -> str:
-    """The text of a reply."""
-    blocks = reply.content if reply is not None else []
+def said_in(reply: Reply) -> str:
+    """The text of a reply; nothing of one that refuses."""
+    blocks = reply.content if reply.stop_reason != "refusal" else []
     return "".join(str(block["text"]) for block in blocks if block.get("type") == "text").strip()
 
 

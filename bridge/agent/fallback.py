@@ -1,14 +1,16 @@
 """The model of a process: that of its provider, with another one for when it refuses or is away."""
 
+import logging
 from dataclasses import replace
 from typing import Final
 
 from bridge.agent.model import AnthropicModel, Listener, Model, Reply, Request
 from bridge.agent.openai_model import OpenAIModel
 from bridge.agent.providers import OPENAI, provider_of
-from bridge.errors import ModelUnavailable
+from bridge.errors import ModelRefused, ModelUnavailable
 from bridge.settings import Settings
 
+log = logging.getLogger(__name__)
 TRIES: Final = 2  # in a row, of any conversation, before the other model is asked
 
 
@@ -40,15 +42,23 @@ class Fallback:
             return await self._model.stream(request, listener)
         try:
             reply = await self._model.stream(request, listener)
-        except ModelUnavailable:
+        except ModelUnavailable as away:
             self._failures += 1
             if self._failures < TRIES:
                 raise
-            return await self._other(request)
+            try:
+                return await self._other(request)
+            except ModelRefused as error:  # the first one may take it when it is back
+                log.warning("The second model is of no use: %s", error)
+                raise away from error
         self._failures = 0
         if reply.stop_reason != "refusal":
             return reply
-        other = await self._other(request)
+        try:
+            other = await self._other(request)
+        except (ModelUnavailable, ModelRefused) as error:
+            log.warning("The second model is of no use: %s", error)
+            return reply  # which was paid for: asking again costs it again
         return replace(other, earlier=(reply.usage,))
 
     async def close(self) -> None:

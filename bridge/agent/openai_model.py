@@ -2,7 +2,7 @@
 
 A conversation stays in the form of the Messages API, in the database and everywhere else; here it
 is translated, one request at a time. Nothing is kept at OpenAI (`store` is false). The only module
-that imports openai, and only when the first request is made; it is an extra (`kitt[openai]`).
+that imports openai, and only when the first request is made; it is the extra `openai`.
 """
 
 import asyncio
@@ -84,7 +84,7 @@ class OpenAIModel:
         except ImportError:
             raise ConfigError(
                 "The provider is OpenAI and its package is not installed: "
-                "run `pip install 'kitt[openai]'`."
+                "run `pip install 'kitt-bridge[openai]'`."
             ) from None
         return openai.AsyncOpenAI(
             api_key=self._key,

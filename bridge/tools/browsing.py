@@ -206,7 +206,12 @@ class Tab:
             await page.wait_for_load_state("networkidle", timeout=SETTLE_S * 1_000)
         async with _in_words():
             page = await self._page()
-            title = await page.title()
+            try:
+                title = await asyncio.wait_for(page.title(), ACT_S)
+            except TimeoutError:  # its scripts never let go: what is opened next needs another one
+                self._pages = [other for other in self._pages if other is not page]
+                self._soon(page.close())
+                raise
             seen = await page.aria_snapshot(mode="ai", timeout=ACT_S * 1_000)
         base = page.url
         seen = _LINK.sub(lambda found: f"{found[1]}{urljoin(base, found[2])}", seen)

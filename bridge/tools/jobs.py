@@ -238,6 +238,7 @@ def start_again(
         max_attempts=earlier.max_attempts,
         timeout_s=earlier.timeout_s,
         continues=earlier.continues,
+        persona=earlier.persona,
         unique_key=key,
         source=f"{origin.source}:0",
     )

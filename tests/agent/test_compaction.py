@@ -16,6 +16,7 @@ from bridge.agent.compaction import (
     summarized,
     transcript,
 )
+from bridge.agent.fallback import Fallback
 from bridge.agent.model import AnthropicModel
 from bridge.budgets import Budgets, Purse
 from bridge.conversation import Message
@@ -182,6 +183,32 @@ async def test_while_the_model_is_away_it_stays_as_it_is_and_at_twice_the_length
     assert texts[0].startswith("<kitt-summary>Also named: ")
     assert "Marieke" in texts[0]
     assert len(texts) == KEPT + 1
+
+
+async def test_one_that_the_model_refuses_to_sum_up_stays_and_what_that_cost_is_written_down(
+    store: Store, claude: ClaudeEmulator, compactor: Compactor
+) -> None:
+    claude.order(Fault(outcome="refusal", times=1))
+    await talked(store, MESSAGES_MAX + 2)
+
+    assert not await compactor.compact(CHAT)
+
+    assert len(await shown(store)) == MESSAGES_MAX + 2
+    assert len(shell(store.path, "SELECT id FROM usage")) == 1
+
+
+async def test_a_refused_request_before_the_one_of_another_model_is_paid_for_too(
+    store: Store, claude: ClaudeEmulator, compactor: Compactor
+) -> None:
+    compactor._model = Fallback(compactor._model, "claude-sonnet-5-5")
+    claude.order(Fault(outcome="refusal", times=1))
+    sums_up(claude, "Nothing of note.")
+    await talked(store, MESSAGES_MAX + 2)
+
+    await compactor.compact(CHAT)
+
+    rows = shell(store.path, "SELECT model FROM usage ORDER BY id")
+    assert [row["model"] for row in rows] == ["claude-haiku-5-5", "claude-sonnet-5-5"]
 
 
 async def test_a_new_conversation_is_not_given_the_summary_of_the_old_one(

@@ -64,6 +64,29 @@ async def test_a_second_refusal_is_the_end(two: Desk) -> None:
     assert models(two) == [OPUS, SONNET]
 
 
+async def test_a_refusal_stays_one_when_the_other_model_cannot_be_asked(two: Desk) -> None:
+    two.claude.order(Fault(outcome="refusal", match=OPUS, times=1))
+    two.claude.order(Fault(status=529, match=SONNET, times=1))
+
+    outcome = await two.turn(model_name=OPUS).run(opening("pelicans"))
+
+    assert outcome.kind == "refused"
+    assert [row["model"] for row in two.rows("SELECT model FROM usage")] == [OPUS]
+
+
+async def test_a_model_that_is_away_is_waited_for_when_the_other_takes_no_request(
+    two: Desk,
+) -> None:
+    two.claude.order(Fault(status=529, match=OPUS, times=2))
+    two.claude.order(Fault(status=404, match=SONNET, times=1))
+
+    for _ in range(2):
+        with pytest.raises(ModelUnavailable):
+            await two.turn(model_name=OPUS).run(opening("pelicans"))
+
+    assert models(two) == [OPUS, OPUS, SONNET]
+
+
 async def test_one_failure_is_not_an_outage(two: Desk) -> None:
     two.says("pelicans", "They are large.")
     two.claude.order(Fault(status=529, match=OPUS, times=2))

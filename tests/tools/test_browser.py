@@ -20,6 +20,7 @@ from bridge.agent.tool import ToolFailed
 from bridge.errors import JobWaits
 from bridge.queue import Queue
 from bridge.settings import Secret, Settings
+from bridge.tools import browsing
 from bridge.tools import chromium as chromium_module
 from bridge.tools.browsing import browser_tools
 from bridge.tools.chromium import Chromium
@@ -315,6 +316,20 @@ async def test_no_browser_is_left_after_the_attempt_or_when_it_is_cancelled(
     over.set()
 
     await until(lambda: not chromium_processes(), 20)
+
+
+async def test_a_page_whose_scripts_never_let_go_is_left(
+    desk: Desk, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(browsing, "ACT_S", 2.0)
+    site.page("/", "<h1>Busy</h1><script>setTimeout(() => { while (true) {} }, 100)</script>")
+
+    with pytest.raises(ToolFailed, match="took too long"):
+        await desk.use("browser_open", url="http://shop.test/")
+
+    site.page("/", "<h1>Calm</h1>")
+    monkeypatch.undo()
+    assert "Calm" in await desk.use("browser_open", url="http://shop.test/")
 
 
 WORKER_WITH_A_BROWSER = """

@@ -14,7 +14,7 @@ from bridge.kinds.registry import Kinds
 from bridge.models import PROMPT_CHARS_MAX, Artifact, Job, JobStatus
 from bridge.queue import Queue
 from bridge.received import Received, Sent
-from bridge.tools.jobs import RESULT_CHARS_MAX, Origin, job_tools
+from bridge.tools.jobs import RESULT_CHARS_MAX, Origin, job_tools, start_again
 
 TASK: dict[str, Any] = {
     "acknowledgement": "I start counting.",
@@ -436,3 +436,15 @@ async def test_data_of_the_model_that_does_not_fit_starts_nothing(
 
     assert str(failed.value).startswith(sentence)
     assert await queue.jobs() == []
+
+
+async def test_a_job_that_is_begun_anew_is_done_by_whom_it_named(queue: Queue) -> None:
+    earlier = await queue.add(a_job(persona="editor"))
+    origin = Origin(chat_id="7", thread_id=0, user_id="70", message_id=12, source="update:1")
+
+    again, new = await queue.store.write(
+        lambda tx: start_again(tx, queue, origin, earlier, now="2026-11-27 12:00:00.000")
+    )
+
+    assert new
+    assert again.persona == "editor"
