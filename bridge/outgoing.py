@@ -234,6 +234,8 @@ def checked(url: str, *, base: "httpx2.URL | None" = None) -> "httpx2.URL":
         raise NotAllowed(text) from None
     if parsed.scheme not in ("http", "https") or not parsed.host:
         raise NotAllowed("Only http and https addresses are asked, such as https://example.org/.")
+    if parsed.port is not None and not 0 < parsed.port < 65_536:
+        raise NotAllowed("A port is a number from 1 to 65535.")
     if parsed.userinfo:
         raise NotAllowed("An address with a name or password in it is not asked.")
     return parsed if parsed.path != "/" else parsed.copy_with(path="/")

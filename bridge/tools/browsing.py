@@ -214,7 +214,7 @@ class Tab:
                 raise
             seen = await page.aria_snapshot(mode="ai", timeout=ACT_S * 1_000)
         base = page.url
-        seen = _LINK.sub(lambda found: f"{found[1]}{urljoin(base, found[2])}", seen)
+        seen = _LINK.sub(lambda found: f"{found[1]}{_joined(base, found[2])}", seen)
         parts = [seen[at : at + PART_CHARS] for at in range(0, len(seen), PART_CHARS)] or [""]
         if not 1 <= part <= len(parts):
             raise ToolFailed(f"The page has {len(parts)} parts: part must be 1 to {len(parts)}.")
@@ -241,6 +241,14 @@ async def _in_words() -> AsyncIterator[None]:
         found = _NET_ERROR.search(str(error))
         why = f" ({found[1]})" if found else ""
         raise ToolFailed(f"The browser could not do that{why}: read the page again.") from error
+
+
+def _joined(base: str, link: str) -> str:
+    """A link as a whole address; what is none stays as the page has it."""
+    try:
+        return urljoin(base, link)
+    except ValueError:
+        return link
 
 
 def _site(page: "Page") -> str:

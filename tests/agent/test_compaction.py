@@ -250,6 +250,12 @@ def test_a_word_that_only_begins_a_sentence_is_no_name() -> None:
     assert "Help" not in found
 
 
+def test_a_word_without_end_is_looked_through_once() -> None:
+    found = facts([said(f"{'ab' * 100_000} costs €5, says jan@example.org")])
+
+    assert found == ["jan@example.org", "€5"]
+
+
 def test_who_sums_up_sees_who_said_what() -> None:
     messages = [said("Hello"), said("Hi!", "assistant")]
 

@@ -332,6 +332,16 @@ async def test_a_page_whose_scripts_never_let_go_is_left(
     assert "Calm" in await desk.use("browser_open", url="http://shop.test/")
 
 
+async def test_addresses_that_are_none_are_no_harm(desk: Desk, site: Site) -> None:
+    site.page(
+        "/", '<h1>Odd</h1><a href="http://[x">One</a> <a href="http://shop.test:99999/">Two</a>'
+    )
+
+    assert "/url: http://[x" in await desk.use("browser_open", url="http://shop.test/")
+    with pytest.raises(ToolFailed):
+        await desk.use("browser_open", url="http://shop.test:99999/")
+
+
 WORKER_WITH_A_BROWSER = """
 import asyncio
 from bridge.tools.chromium import Chromium
