@@ -6,12 +6,13 @@ with "- " is a note, "- coffee: black" one about coffee; every other line stays 
 known by a number made of its words, so that an edit beside it changes nothing for it.
 """
 
+import errno
 import fcntl
 import os
 import re
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -85,7 +86,7 @@ class Memory:
                 )
             return [*lines, f"- {note.line}"]
 
-        self._change(add)
+        self.change(add)
         return note
 
     def correct(self, number: int, about: str, text: str) -> Note | None:
@@ -94,7 +95,7 @@ class Memory:
         return note if self._replace(number, [f"- {note.line}"]) else None
 
     def forget(self, number: int) -> Note | None:
-        """Remove a note; None when there is no such one."""
+        """Remove a note; None when there is no such one. Raises: NoteRefused."""
         return self._replace(number, [])
 
     def recall(self, query: str) -> list[Note]:
@@ -134,30 +135,48 @@ class Memory:
                     return [*lines[:at], *by, *lines[at + 1 :]]
             return lines
 
-        self._change(change)
+        self.change(change)
         return found[0] if found else None
 
-    def _change(self, change: Callable[[list[str]], list[str]]) -> None:
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with _alone(self._folder):
-            before = _lines(self._path)
-            after = change(before)
-            if after == before:
-                return
-            fresh = self._path.with_suffix(".new")
-            fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-            with os.fdopen(fd, "w", encoding="utf-8") as file:
-                file.write("\n".join([*after, ""]))
-                file.flush()
-                os.fsync(file.fileno())
-            fresh.replace(self._path)
+    def change(self, change: Callable[[list[str]], list[str]]) -> None:
+        """Put other lines in the place of those that are there, whole or not at all.
+
+        Raises: NoteRefused, also when something that a person wrote there would be lost.
+        """
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with _alone(self._folder):
+                before = _whole(self._path)
+                after = change(before)
+                if after != before:
+                    self._put(after)
+        except (OSError, UnicodeDecodeError) as error:
+            raise NoteRefused(
+                f"The notes in {self._path.name} cannot be changed ({type(error).__name__}).",
+                "notes_file",
+            ) from error
+
+    def _put(self, lines: list[str]) -> None:
+        fresh = self._path.with_suffix(".new")
+        fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(fd, "w", encoding="utf-8") as file:
+            file.write("\n".join([*lines, ""]))
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(self._path)
+
+    def lines(self) -> list[str]:
+        """All that stands in its file."""
+        return _lines(self._path)
 
 
 def follow(folder: Path, old_id: str, new_id: str) -> None:
     """A chat has another id: its notes are known there too. Done again it does no harm."""
-    new = Memory(folder, new_id)
-    for note in Memory(folder, old_id).notes():
-        new.remember(note.about, note.text)
+    old = Memory(folder, old_id).lines()
+    with suppress(NoteRefused):  # a file that somebody has to look at stops no chat
+        Memory(folder, new_id).change(
+            lambda lines: [*lines, *(line for line in old if line not in lines)]
+        )
 
 
 def parted(line: str) -> tuple[str, str]:
@@ -195,6 +214,15 @@ def _lines(path: Path) -> list[str]:
     except OSError:
         return []
     return text.removeprefix("\ufeff").rstrip("\n").split("\n") if text.strip() else []
+
+
+def _whole(path: Path) -> list[str]:
+    """The same, for who writes it again. Raises: OSError, UnicodeDecodeError."""
+    if path.exists():
+        if path.stat().st_size > FILE_BYTES_MAX:
+            raise OSError(errno.EFBIG, "it is too large")
+        path.read_bytes().decode("utf-8")
+    return _lines(path)
 
 
 @contextmanager

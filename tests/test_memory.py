@@ -158,6 +158,22 @@ def test_a_file_that_is_no_text_or_a_link_harms_nothing(tmp_path: Path) -> None:
     assert target.read_text() == "- mine\n"
 
 
+@pytest.mark.parametrize(
+    "content", [b"- tea\n" + b"prose\n" * 40_000 + b"the end\n", "- tea\n- café\n".encode("cp1252")]
+)
+def test_a_file_that_cannot_be_kept_whole_is_not_written(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "7.md"
+    file.write_bytes(content)
+    memory = Memory(tmp_path, "7")
+
+    with pytest.raises(NoteRefused):
+        memory.remember("coffee", "black")
+    with pytest.raises(NoteRefused):
+        memory.forget(memory.notes()[0].number)
+
+    assert file.read_bytes() == content
+
+
 def test_processes_lose_none_of_each_others_notes(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from bridge.memory import Memory\n"
@@ -179,3 +195,13 @@ def test_notes_follow_a_group_to_its_new_number(tmp_path: Path) -> None:
         follow(tmp_path, "-5", "-1005")
 
     assert lines(Memory(tmp_path, "-1005")) == ["coffee: black"]
+
+
+def test_a_group_moves_with_whatever_its_people_wrote_in_the_file(tmp_path: Path) -> None:
+    text = f"# Us\n\n- {'long ' * 120}\n- tea: green\n"
+    (tmp_path / "-5.md").write_text(text)
+
+    follow(tmp_path, "-5", "-1005")
+    follow(tmp_path, "-5", "-1005")
+
+    assert (tmp_path / "-1005.md").read_text() == text

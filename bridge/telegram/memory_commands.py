@@ -67,7 +67,10 @@ class MemoryCommands:
             return "", in_place(press, self._list(press, number))
         if not self._may(tx, press):
             return say(press.language, "memory_owners_only"), []
-        note = self.of(press.chat_id).forget(number)
+        try:
+            note = self.of(press.chat_id).forget(number)
+        except NoteRefused as error:
+            return reason(press.language, error), []
         toast = say(press.language, "note_forgotten" if note else "note_gone")
         if verb == "nf":
             return toast, in_place(press, self._list(press, 0))

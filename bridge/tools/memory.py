@@ -124,6 +124,10 @@ def _recall(memory: Memory, given: Input) -> str:
 
 
 def _forget(memory: Memory, given: Input) -> str:
-    if memory.forget(int(given["number"])) is None:
+    try:
+        found = memory.forget(int(given["number"]))
+    except NoteRefused as error:
+        raise ToolFailed(str(error)) from None
+    if found is None:
         raise ToolFailed("There is no note with this number: recall it first.")
     return "Forgotten."
