@@ -229,8 +229,18 @@ def kept_of(files_dir: Path, chat_id: str) -> list[tuple[float, int, Received]]:
 
 
 def named_in(tx: Tx, conversation: str, text: str) -> list[Received]:
-    """Files of a conversation whose names stand in this text: as words, which `e` is not."""
-    blocks = [block for message in load(tx, conversation) for block in message.content]
+    """Files of a conversation whose names stand in this text: as words, which `e` is not.
+
+    Of what was summed up those that the summary names: all the model still knows of.
+    """
+    shown = load(tx, conversation)
+    blocks = [block for message in shown for block in message.content]
+    if shown and shown[0].source == conversation:
+        summary = str(shown[0].content[0]["text"])
+        rows = tx.all("messages_with_files", conversation=conversation)
+        earlier = [block for row in rows for block in json.loads(row["content"])]
+        known = [block for block in earlier if _stands_in(str(block.get("name", "")), summary)]
+        blocks = [*(block for block in known if block not in blocks), *blocks]
     files = [Received.of(block) for block in blocks if block.get("type") == TYPE]
     return [file for file in files if file is not None and _stands_in(file.name, text)]
 

@@ -170,6 +170,22 @@ async def test_only_files_of_this_conversation_are_found_by_their_name(
     assert [file.name for file in await store.write(fill)] == ["of-7.png"]
 
 
+async def test_a_file_from_before_a_summary_is_found_when_the_summary_names_it(
+    store: Store, clock: FakeClock
+) -> None:
+    def find(tx: Tx) -> list[Received]:
+        for name in ("bill.pdf", "old.pdf"):
+            message = Message(
+                role="user", content=[replace(SENT, name=name).described(PNG).block()]
+            )
+            append(tx, "chat:7:0", message, now=stamp(clock.now()))
+        summed = {"first_id": 2, "summary": "Sent bill.pdf.", "since": 0}
+        tx.run("put_summary", conversation="chat:7:0", **summed)
+        return received.named_in(tx, "chat:7:0", "Compare bill.pdf and old.pdf")
+
+    assert [file.name for file in await store.write(find)] == ["bill.pdf"]
+
+
 @pytest.mark.parametrize(
     ("name", "text", "stands"),
     [

@@ -57,6 +57,11 @@ SELECT id, role, content, source, stop_reason FROM messages
 SELECT id, role, content, source, stop_reason FROM messages
  WHERE conversation = :conversation ORDER BY id
 
+-- name: messages_with_files
+-- Those of a conversation that refer to files, also what the model is no longer shown.
+SELECT content FROM messages
+ WHERE conversation = :conversation AND instr(content, '"kitt-file"') ORDER BY id
+
 -- name: size_of_conversation
 -- How many messages the model is shown, and how many characters they are.
 SELECT count(*) AS messages, coalesce(sum(length(content)), 0) AS chars FROM messages

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 from fakes import FakeClock, shell
 
-from bridge import conversation
+from bridge import conversation, received
 from bridge.agent.compaction import (
     KEPT,
     MESSAGES_MAX,
@@ -239,6 +239,15 @@ def test_marks_in_a_summary_are_words_and_it_has_an_end() -> None:
     assert "<kitt" not in summary
     assert "</kitt" not in summary
     assert len(summary) <= SUMMARY_CHARS + 100
+
+
+def test_files_are_named_in_what_is_summed_up_and_in_every_summary() -> None:
+    sent = {"type": received.TYPE, "name": "my bill.pdf"}
+    before = [Message(role="user", content=[sent, {"type": "text", "text": "Look"}])]
+
+    assert transcript(before) == "User: (file my bill.pdf)\nUser: Look"
+    assert "my bill.pdf" in facts(before)
+    assert "bill.pdf" in facts([said("<kitt-summary>They sent bill.pdf.</kitt-summary>")])
 
 
 def test_a_word_that_only_begins_a_sentence_is_no_name() -> None:
