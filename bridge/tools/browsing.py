@@ -156,7 +156,7 @@ class Tab:
                 "No page is open: the browser begins anew after a wait or a restart of the job, "
                 "so open the page again."
             )
-        if self._browser is None:
+        if self._browser is None or not _is_connected(self._browser):
             proxy = await self._context.closing.enter_async_context(
                 BrowserProxy(self._context.outgoing, f"Job {self._context.job.id}")
             )
@@ -241,6 +241,11 @@ async def _in_words() -> AsyncIterator[None]:
         found = _NET_ERROR.search(str(error))
         why = f" ({found[1]})" if found else ""
         raise ToolFailed(f"The browser could not do that{why}: read the page again.") from error
+
+
+def _is_connected(context: "BrowserContext") -> bool:
+    """False when the browser has crashed, which a page can bring about, or the system's memory."""
+    return context.browser is not None and context.browser.is_connected()
 
 
 def _joined(base: str, link: str) -> str:

@@ -92,16 +92,14 @@ class Chromium:
         self._sandbox = sandbox
         self._users = 0
         self._started: asyncio.Task[tuple[Playwright, Browser, Path]] | None = None
+        self._crashed: list[asyncio.Task[tuple[Playwright, Browser, Path]]] = []
 
     @asynccontextmanager
     async def context(self, proxy: str) -> "AsyncIterator[BrowserContext]":
         """A browser without a past for one job. Raises: ToolFailed when it does not start."""
         self._users += 1
         try:
-            if self._started is None:
-                self._started = asyncio.create_task(self._start())
-            _, browser, _ = await asyncio.shield(self._started)
-            context = await browser.new_context(
+            context = await (await self._alive()).new_context(
                 accept_downloads=False,
                 proxy={"server": proxy, "bypass": "<-loopback>"},
                 viewport={"width": SIZE[0], "height": SIZE[1]},
@@ -114,8 +112,17 @@ class Chromium:
         finally:
             self._users -= 1
             if not self._users and self._started is not None:
-                started, self._started = self._started, None
-                await asyncio.shield(asyncio.create_task(_stop(started)))
+                ended, self._crashed, self._started = [*self._crashed, self._started], [], None
+                await asyncio.shield(asyncio.gather(*map(_stop, ended)))
+
+    async def _alive(self) -> "Browser":
+        """The one that runs; a new one when it has crashed, which is cleared away at the end."""
+        if self._started is not None and not _lives(self._started):
+            self._crashed.append(self._started)
+            self._started = None
+        if self._started is None:
+            self._started = asyncio.create_task(self._start())
+        return (await asyncio.shield(self._started))[1]
 
     async def _start(self) -> "tuple[Playwright, Browser, Path]":
         from playwright.async_api import Error, async_playwright
@@ -177,6 +184,13 @@ def _as_nobody() -> list[str]:
     who = [f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups"]
     less = ["--inh-caps=-all", "--bounding-set=-all", "--no-new-privs", "--pdeathsig=KILL"]
     return [shutil.which("setpriv") or "setpriv", *who, *less, "--"]
+
+
+def _lives(started: "asyncio.Task[tuple[Playwright, Browser, Path]]") -> bool:
+    if not started.done():
+        return True
+    failed = started.cancelled() or started.exception() is not None
+    return not failed and started.result()[1].is_connected()
 
 
 async def _stop(started: "asyncio.Task[tuple[Playwright, Browser, Path]]") -> None:

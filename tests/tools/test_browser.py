@@ -1,9 +1,11 @@
 """A real browser on an internet of the test: what it shows, where it cannot go, when it ends."""
 
 import asyncio
+import os
+import signal
 import sys
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -330,6 +332,35 @@ async def test_a_page_whose_scripts_never_let_go_is_left(
     site.page("/", "<h1>Calm</h1>")
     monkeypatch.undo()
     assert "Calm" in await desk.use("browser_open", url="http://shop.test/")
+
+
+async def test_a_browser_that_crashed_is_started_again_for_this_job_and_for_others(
+    desk: Desk, site: Site
+) -> None:
+    before = set(chromium_processes())
+    await desk.use("browser_open", url="http://shop.test/")
+    for pid in set(chromium_processes()) - before:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    await until(lambda: not set(chromium_processes()) - before, 20)
+
+    assert "Lamps" in await opened_at_last(desk)
+    async with AsyncExitStack() as closing:
+        other = Desk(replace(desk.context, closing=closing), browser_tools)
+        assert "Lamps" in await other.use("browser_open", url="http://shop.test/")
+
+
+async def opened_at_last(desk: Desk) -> str:
+    """The page, once the driver has noticed as well."""
+    found: list[str] = []
+
+    async def there() -> bool:
+        with suppress(ToolFailed):
+            found.append(await desk.use("browser_open", url="http://shop.test/"))
+        return bool(found)
+
+    await until(there, 30)
+    return found[0]
 
 
 async def test_addresses_that_are_none_are_no_harm(desk: Desk, site: Site) -> None:
