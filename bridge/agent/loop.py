@@ -34,7 +34,7 @@ from bridge.agent.tool import Tool
 from bridge.budgets import Purse
 from bridge.clock import Clock, stamp
 from bridge.conversation import Message, append, load
-from bridge.errors import ModelRefused, TurnLimitReached
+from bridge.errors import KittError, ModelRefused, TurnLimitReached
 from bridge.prices import Usage
 from bridge.store import Store, Tx
 
@@ -115,6 +115,14 @@ class Turn:
 
         Raises: ModelUnavailable, ModelRefused, TurnLimitReached, BudgetUsedUp, LeaseLost.
         """
+        try:
+            return await self._to_the_end(openings)
+        except KittError:
+            if used := self._unaccounted:  # replies that nobody keeps were paid for as well
+                self._store.write_soon(lambda tx: self._purse.account(tx, self._model_name, used))
+            raise
+
+    async def _to_the_end(self, openings: Sequence[Message]) -> Outcome:
         self._history = await self._store.read(self._load)
         known = {message.source for message in self._history}
         if self._history and self._history[-1].stop_reason == "tool_use":

@@ -1,12 +1,15 @@
 """A job near the end of its money is told so, and ends with what it has."""
 
+import pytest
 from fakes import FakeClock, shell
 from turns import Desk, counting_tool, opening, use
+from waiting import until
 
 from bridge.agent.outcome import Outcome
-from bridge.agent.replies import SPENT, WRAP_UP
+from bridge.agent.replies import NO_TEXT, SPENT, WRAP_UP
 from bridge.emulator.claude_faults import Fault
 from bridge.emulator.script import Reply
+from bridge.errors import LeaseLost, ModelUnavailable
 from bridge.store import Tx
 
 MILLION = 1_000_000
@@ -70,3 +73,24 @@ async def test_a_last_answer_that_is_cut_at_its_length_is_the_result(desk: Desk)
     assert outcome.kind == "answer"
     assert outcome.cut
     assert len(desk.claude.requests) == 1
+
+
+async def test_a_reply_that_may_not_be_kept_any_more_was_paid_for(desk: Desk) -> None:
+    def lost(_tx: Tx) -> None:
+        raise LeaseLost("Somebody else has it.")
+
+    with pytest.raises(LeaseLost):
+        await desk.turn(guard=lost).run(opening("sing"))
+
+    await until(lambda: desk.rows("SELECT 1 FROM usage WHERE output_tokens > 0"))
+    assert desk.rows("SELECT 1 FROM reservations") == []
+
+
+async def test_a_reply_before_one_that_did_not_come_was_paid_for(desk: Desk) -> None:
+    desk.says("sing", "…")
+    desk.claude.order(Fault(status=529, match=NO_TEXT, times=1))
+
+    with pytest.raises(ModelUnavailable):
+        await desk.turn().run(opening("sing"))
+
+    await until(lambda: desk.rows("SELECT 1 FROM usage WHERE output_tokens > 0"))
