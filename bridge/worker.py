@@ -307,11 +307,12 @@ class Worker:
 
     async def _wait_for_budget(self, job: Job, error: BudgetUsedUp) -> None:
         """It goes on when the next day begins, or when what others reserved is given back."""
-        wait_s = RESERVED_WAIT_S
+        wait_s, held_by = RESERVED_WAIT_S, ""
         if error.until is not None:
+            held_by = "budget"  # which its card says is used up
             wait_s = max(1.0, (error.until - self._clock.now()).total_seconds())
         log.warning("Job %d waits %.0f s for money: %s", job.id, wait_s, error)
-        await self._queue.give_back(job, wait_s=wait_s, held_by="budget")
+        await self._queue.give_back(job, wait_s=wait_s, held_by=held_by)
 
     async def _attempt(self, running: Running) -> None:
         """Work on a job; its end claims the next one in the same commit."""

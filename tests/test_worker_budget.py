@@ -56,6 +56,22 @@ async def test_a_job_waits_for_tomorrow_when_the_day_has_no_money_left(shop: Sho
     assert (await shop.job_is(job.id, JobStatus.DONE)).held_by == ""
 
 
+async def test_money_that_others_hold_is_not_said_to_be_used_up(shop: Shop) -> None:
+    settings(shop, budget_day_micro=1_000_000)
+    shop.rows(
+        "INSERT INTO reservations (conversation, user_id, highest_micro, until, boot_id)"
+        f" VALUES ('job:9', '7', 1000000, 1e12, '{shop.clock.boot_id}')"
+    )
+    job = await shop.queue.add(quick(1))
+
+    await shop.worker()
+
+    assert (await shop.job_is(job.id, JobStatus.SCHEDULED)).held_by == ""
+    shop.rows("DELETE FROM reservations")
+    shop.advance(30)
+    await shop.job_is(job.id, JobStatus.DONE)
+
+
 async def test_a_larger_budget_lets_waiting_jobs_go(shop: Shop) -> None:
     settings(shop, budget_day_micro=1_000_000)
     has_used(shop, "chat:7:0", 1_000_000)
