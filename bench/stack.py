@@ -93,6 +93,8 @@ async def kitt(
         "KITT_WORKERS": str(workers),
         "KITT_WORKER_CONCURRENCY": str(concurrency),
         "KITT_CHAT_CONCURRENCY": str(max(1, workers * concurrency)),  # one chat may have all
+        "KITT_BUDGET_DAY": "1000",  # fifty requests at once hold more than is usual for a day
+        "KITT_BUDGET_USER_DAY": "1000",
         "TELEGRAM_BOT_TOKEN": DEMO_BOT,
         "TELEGRAM_BASE_URL": telegram.base_url,
         "TELEGRAM_BASE_FILE_URL": telegram.base_file_url,
