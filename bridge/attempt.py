@@ -8,52 +8,33 @@ import asyncio
 import json
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 from bridge.agent.compaction import Compactor
 from bridge.agent.loop import Turn
-from bridge.agent.model import Model
 from bridge.agent.outcome import Limits, Outcome
 from bridge.agent.providers import Provider, provider_of
 from bridge.agent.tool import Tool, ToolFailed
 from bridge.budgets import Budgets, Purse
-from bridge.clock import Clock
 from bridge.conversation import job_conversation
 from bridge.kinds import Done, Failed, Kind, Task
 from bridge.kinds import payload as payloads
 from bridge.kinds.kind import Handler
-from bridge.kinds.registry import Kinds
 from bridge.memory import Memory
 from bridge.models import Job
-from bridge.outgoing import Outgoing
 from bridge.personas import KITT, Persona, persona_named
 from bridge.preferences import preferences_of
 from bridge.profile import worker_prompt
-from bridge.queue import Queue
-from bridge.settings import Settings
+from bridge.sandbox.probe import sandbox_of
 from bridge.store import Tx
-from bridge.tools.chromium import Chromium
 from bridge.tools.earlier import told_of_earlier
 from bridge.tools.inputs import opening_of, put_inputs
 from bridge.tools.report import artifact
 from bridge.tools.toolbox import Context, tools_for
 from bridge.tools.workspace import Workspace
+from bridge.work import Work
 
 CALLS_MAX: Final = 60
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
-    """What every job needs; made once."""
-
-    queue: Queue
-    model: Model
-    clock: Clock
-    settings: Settings
-    kinds: Kinds
-    outgoing: Outgoing = field(default_factory=Outgoing)
-    chromium: Chromium = field(default_factory=Chromium)
 
 
 async def attempt_at(work: Work, job: Job, end: Callable[[Tx, Outcome], None]) -> None:
@@ -141,6 +122,7 @@ async def _turn(
     name = job_conversation(job.id)
     model_name = persona.model_for(settings, settings.worker_model)
     provider = provider_of(settings, model_name)
+    await asyncio.to_thread(sandbox_of, settings.profile)  # tried once, and not on the loop
     tools = await tools_for(context)
     notes = ""
     if context.grants("memory"):

@@ -124,13 +124,11 @@ async def _worker(
     settings: Settings, store: Store, clock: Clock, name: str, kinds: tuple[str, ...]
 ) -> None:
     from bridge.agent.guarded import GuardedModel
-    from bridge.attempt import Work
     from bridge.kinds.registry import Kinds
-    from bridge.sandbox.probe import sandbox_of
     from bridge.tools.chromium import Chromium
+    from bridge.work import Work
     from bridge.worker import Worker
 
-    await asyncio.to_thread(sandbox_of, settings.profile)  # once, before a job waits for it
     model = GuardedModel(model_of(settings), Breaker(store, clock, settings.owners))
     work = Work(
         queue=Queue(

@@ -20,7 +20,6 @@ from typing import Final
 
 from bridge import failpoints, results
 from bridge.agent.outcome import Outcome
-from bridge.attempt import Work, attempt_at
 from bridge.clock import moment, stamp
 from bridge.errors import (
     BudgetUsedUp,
@@ -37,6 +36,7 @@ from bridge.kinds import Failed
 from bridge.line import Claimant
 from bridge.models import JOB_TIMEOUT_S, Job
 from bridge.store import Tx
+from bridge.work import Work
 
 log = logging.getLogger(__name__)
 IDLE_LOOK_S: Final = 2.0  # for rows made by hand; everything else announces itself
@@ -329,5 +329,7 @@ class Worker:
                     results.keep(tx, done, summary=said, metrics=outcome.metrics)
             if not self._draining:
                 running.following = self._queue.claim_in(tx, self._who)
+
+        from bridge.attempt import attempt_at  # with all tools: not before there is a job
 
         await attempt_at(self._work, job, end)

@@ -75,7 +75,7 @@ RINGS: Final[dict[str, int]] = {
     ),
     "sandbox": 1,
     "mcp": 1,
-    **dict.fromkeys(("agent", "tools", "attempt"), 2),
+    **dict.fromkeys(("agent", "tools", "attempt", "work"), 2),
     **dict.fromkeys(("telegram", "worker", "scheduler", "web", "keeper"), 3),
     **dict.fromkeys(("cli*", "programs", "setup", "env_file", "doctor*", "__main__"), 4),
     **dict.fromkeys(("process", "supervision*", "listener", "monitor*"), 4),

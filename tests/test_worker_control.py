@@ -19,7 +19,6 @@ from working import Shop, quick
 from bridge.agent.model import Listener
 from bridge.agent.model import Reply as ModelReply
 from bridge.agent.model import Request as ModelRequest
-from bridge.attempt import Work
 from bridge.clock import Clock, stamp
 from bridge.emulator.claude import ClaudeEmulator
 from bridge.emulator.claude_faults import Fault
@@ -29,6 +28,7 @@ from bridge.models import JOB_TIMEOUT_S, JobStatus
 from bridge.queue import Queue
 from bridge.settings import Settings
 from bridge.store import Store
+from bridge.work import Work
 from bridge.worker import Worker
 
 HANG_UP_S = 1.5  # "within a second", and some for a busy machine

@@ -8,7 +8,6 @@ from fakes import FakeClock, a_job, shell
 from waiting import until
 
 from bridge.agent.model import AnthropicModel, Model
-from bridge.attempt import Work
 from bridge.emulator.claude import ClaudeEmulator
 from bridge.emulator.claude_log import Record
 from bridge.emulator.script import Reply, Request, Text, Thinking, ToolUse
@@ -18,6 +17,7 @@ from bridge.outgoing import Outgoing
 from bridge.queue import Queue
 from bridge.settings import Settings
 from bridge.store import Store
+from bridge.work import Work
 from bridge.worker import Worker
 
 WROTE: Final = "Wrote count.md"  # the result of the second step
