@@ -160,14 +160,14 @@ def _not_ours(provider: Provider, ours: list[dict[str, Any]]) -> tuple[str, ...]
 
 def _purse(work: Work, job: Job, kind: Kind | None) -> Purse:
     budgets = Budgets.of(work.settings)
-    allowed = [budgets.job_micro, kind.budget.cost_micro if kind else 0]
     return Purse(
         budgets,
         store=work.queue.store,
         clock=work.clock,
         conversation=job_conversation(job.id),
         user_id=job.user_id,
-        job_micro=min((micro for micro in allowed if micro), default=0),
+        job_micro=budgets.job_micro,
+        kind_micro=(kind.budget.cost_micro if kind else None) or 0,
     )
 
 

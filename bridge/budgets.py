@@ -17,6 +17,7 @@ from typing import Final
 from bridge import people, usage
 from bridge.alerts import tell_owners
 from bridge.clock import Clock, stamp
+from bridge.conversation import whose
 from bridge.errors import BudgetUsedUp, ModelRefused, ModelUnavailable
 from bridge.prices import MILLION, WEB_SEARCH, Price, Usage, cost_at, cost_of, price_of
 from bridge.settings import Settings
@@ -26,6 +27,7 @@ from bridge.timing import zone_named
 CALL_MAX_S: Final = 1200.0  # no request takes longer: whoever reserved for it is gone
 SEARCHES: Final = 5  # by the provider, in one request: what is reserved for them
 LAST_TOKENS: Final = 4_000  # of the last reply, which has no more tools
+JOBS_SHARE: Final = 0.9  # of a day: what jobs may hold together, so that answers go on
 LATE: Final = 0.8  # of a job's budget: from here on it is told to come to an end
 TOLD_AT: Final = (100, 80, 50)  # percent of a day, each said once
 
@@ -111,31 +113,41 @@ class Purse:
         conversation: str,
         user_id: str,
         job_micro: int = 0,
+        kind_micro: int = 0,
     ) -> None:
+        """`job_micro` is for a job and all its parts together, `kind_micro` for this one alone."""
         self._budgets = budgets
         self._store = store
         self._clock = clock
         self._conversation = conversation
         self._user_id = user_id
+        self._job_id = whose(conversation)[1]
         self._job_micro = job_micro
-        self._spent_micro = 0
+        self._kind_micro = kind_micro
+        self._used: list[tuple[int, int]] = []  # each limit, and what was used of it
 
     def look(self, tx: Tx) -> None:
         """Read what the job has used so far."""
+        used = []
         if self._job_micro:
-            self._spent_micro = tx.value("counted_in_conversation", conversation=self._conversation)
+            used.append((self._job_micro, tx.value("counted_in_tree", job_id=self._job_id)))
+        if self._kind_micro:
+            own = tx.value("counted_in_conversation", conversation=self._conversation)
+            used.append((self._kind_micro, own))
+        self._used = used
 
     @property
     def late(self) -> bool:
         """Should the job come to an end?"""
-        return 0 < self._job_micro * LATE <= self._spent_micro
+        return any(limit * LATE <= spent for limit, spent in self._used)
 
     def room(self, model: str, prompt_tokens: int, max_tokens: int) -> Room:
         """How much the next reply may say, so that the job stays within its budget."""
-        if not self._job_micro:
+        if not (self._job_micro or self._kind_micro):
             return Room(max_tokens)
         price = self._price(model, prompt_tokens)
-        left = self._job_micro - self._spent_micro - _prompt_micro(price, prompt_tokens)
+        unused = [limit - spent for limit, spent in self._used]
+        left = min(unused, default=self._job_micro) - _prompt_micro(price, prompt_tokens)
         affordable = left * MILLION // price.output if price.output else max_tokens
         if left < 0 or affordable < min(LAST_TOKENS, max_tokens):
             return Room(min(LAST_TOKENS, max_tokens), last=True)
@@ -202,12 +214,18 @@ class Purse:
             ("user", budgets.user_micro if self._user_id else 0, user, held["user"]),
             ("day", budgets.day_micro, everyone, held["everyone"]),
         ):
-            if limit and spent + waiting >= limit:
+            if limit and not self._fits(limit, spent, waiting, highest_micro):
                 tomorrow = budgets.day(now)[1] if spent >= limit else None
                 raise BudgetUsedUp(name, limit, tomorrow)
         tx.run("drop_left_reservations", **boot)
         until = monotonic + CALL_MAX_S
         tx.run("reserve", **whose, highest_micro=highest_micro, until=until, boot_id=boot_id)
+
+    def _fits(self, limit: int, spent: int, waiting: int, highest_micro: int) -> bool:
+        """May a request begin? Jobs at the same time leave the chat its share of what is left."""
+        if self._job_id is None or not waiting:
+            return spent + waiting < limit
+        return spent + waiting + highest_micro <= limit * JOBS_SHARE
 
     def _warn(self, tx: Tx, counted_micro: int, now: datetime) -> None:
         """Say once a day that half of it is used, most of it, all of it."""

@@ -47,7 +47,7 @@ VARIABLES: Final[dict[str, tuple[str, str]]] = {
     "KITT_LEASE_S": ("30", "seconds after which a silent worker's job is taken back"),
     "KITT_KEEP_DAYS": ("90", "days after which ended jobs, handled messages and sent files go"),
     "KITT_KEEP_JOBS": ("1000", "ended jobs of one chat that are kept at most"),
-    "KITT_BUDGET_JOB": ("1.00", "US dollars one job may cost; 0 = no limit"),
+    "KITT_BUDGET_JOB": ("1.00", "US dollars one job with its parts may cost; 0 = no limit"),
     "KITT_BUDGET_USER_DAY": ("5.00", "US dollars one person may use in a day; 0 = no limit"),
     "KITT_BUDGET_DAY": ("10.00", "US dollars everyone may use in a day; 0 = no limit"),
     "KITT_PRICE_UNKNOWN": (

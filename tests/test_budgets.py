@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import START, FakeClock, OpenStore, shell
+from fakes import START, FakeClock, OpenStore, a_job, shell
 
 from bridge.budgets import CALL_MAX_S, LAST_TOKENS, Budgets, Purse, Room, passed
 from bridge.errors import BudgetUsedUp, ModelRefused
 from bridge.prices import Usage
+from bridge.queue import Queue
 from bridge.settings import Settings
 from bridge.store import Store
 
@@ -91,8 +92,38 @@ async def test_racing_processes_pass_a_budget_by_one_request_at_most(
 
     await asyncio.gather(*(ask(number) for number in range(40)))
 
-    assert len(asked) == 7  # 90 cents are held by six; the seventh may still begin
-    assert len(refused) == 33
+    assert len(asked) == 6  # they hold 90 cents, which is the share of jobs
+    assert len(refused) == 34
+
+
+async def test_while_jobs_hold_their_share_an_answer_may_begin(
+    store: Store, clock: FakeClock
+) -> None:
+    limits = budgets(budget_day_micro=DOLLAR, budget_user_day_micro=DOLLAR)
+    jobs = [a_purse(store, clock, f"job:{number}", limits=limits) for number in (1, 2)]
+    answer = a_purse(store, clock, "chat:7:0", limits=limits)
+
+    async with reserve(jobs[0], 85):
+        with pytest.raises(BudgetUsedUp):
+            async with reserve(jobs[1], 10):
+                raise AssertionError("it must not be asked")
+        async with reserve(answer, 10):
+            pass
+
+
+async def test_parts_of_a_job_share_its_budget(store: Store, clock: FakeClock) -> None:
+    queue = Queue(store=store, clock=clock)
+    whole = await queue.add(a_job())
+    parts = [await queue.add(a_job(parent_id=whole.id)) for _ in range(2)]
+    purses = [a_purse(store, clock, f"job:{job.id}", job_micro=DOLLAR) for job in (whole, *parts)]
+
+    await spend(store, purses[1], 60)
+    await spend(store, purses[2], 30)
+
+    for purse in purses:
+        await store.read(purse.look)
+        assert purse.late
+        assert purse.room(SONNET, 15 * TOKENS_OF_A_CENT, 1_500).last
 
 
 async def test_what_others_hold_is_soon_free_and_what_is_spent_only_tomorrow(
@@ -282,6 +313,7 @@ from bridge.budgets import Budgets, Purse
 from bridge.clock import Clock
 from bridge.errors import BudgetUsedUp
 from bridge.prices import Usage
+from bridge.queue import Queue
 from bridge.settings import Settings
 from bridge.store import Store
 

@@ -102,6 +102,7 @@ class Compactor:
         self._purse = purse
         self._guard = guard
         self._busy: set[str] = set()
+        self._refused: set[str] = set()
 
     async def compact(self, conversation: str) -> bool:
         """Sum it up if it has become long; True when it is shorter now. Raises: TryLater.
@@ -122,12 +123,16 @@ class Compactor:
         tokens, name = prompt_tokens(request), self._model_name
         purse = self._purse(conversation)
         said, used = "", list[Usage]()
+        if purse.room(name, tokens, SUMMARY_TOKENS).last or conversation in self._refused:
+            return False
         try:
             async with purse.reserved(name, tokens, SUMMARY_TOKENS, searches=False):
                 reply = await self._model.stream(request)
             said, used = said_in(reply), [*reply.earlier, reply.usage]
         except (BudgetUsedUp, ModelUnavailable, ModelRefused) as error:
             log.info("A conversation is not summed up: %s", error)
+            if isinstance(error, ModelRefused):
+                self._refused.add(conversation)  # asked again it would say the same, for money
         shorter = bool(said) or not (long.of_job or len(long.earlier) < 2 * MESSAGES_MAX)
         if not (used or shorter):
             return False

@@ -2,6 +2,19 @@
 -- What a conversation or a job has used of its budget.
 SELECT coalesce(sum(counted_micro), 0) FROM usage WHERE conversation = :conversation
 
+-- name: counted_in_tree
+-- What a job has used of its budget, with those it was started by and all that came from these.
+WITH RECURSIVE
+  up(id, parent_id) AS (
+    SELECT id, parent_id FROM jobs WHERE id = :job_id
+     UNION SELECT jobs.id, jobs.parent_id FROM up JOIN jobs ON jobs.id = up.parent_id),
+  tree(id) AS (
+    SELECT :job_id UNION SELECT id FROM up
+     UNION SELECT jobs.id FROM tree JOIN jobs INDEXED BY jobs_children
+             ON jobs.parent_id = tree.id AND jobs.parent_id IS NOT NULL)
+SELECT coalesce(sum(counted_micro), 0) FROM usage
+ WHERE conversation IN (SELECT 'job:' || id FROM tree)
+
 -- name: counted_since
 -- What everyone has used since then, in a day's budget.
 SELECT coalesce(sum(counted_micro), 0) FROM usage INDEXED BY usage_day WHERE at >= :since

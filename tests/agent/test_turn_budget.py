@@ -21,7 +21,7 @@ def counted(desk: Desk, micro: int) -> None:
         desk.store.path,
         "INSERT INTO usage (at, conversation, model, input_tokens, output_tokens, cache_read,"
         " cache_write, latency_ms, counted_micro)"
-        " VALUES ('2026-11-22', 'chat:7:0', 'x', 1, 1, 0, 0, 1, :micro)",
+        " VALUES ('2026-11-22', 'job:1', 'x', 1, 1, 0, 0, 1, :micro)",
         micro=micro,
     )
 
@@ -31,7 +31,7 @@ async def test_most_of_the_budget_is_used_and_the_model_is_told_once(desk: Desk)
     desk.says("look", Reply([use("look")]), Reply([use("look")]), "There it is.")
     counted(desk, 800_000)
 
-    purse = desk.purse(FakeClock(), job_micro=MILLION)
+    purse = desk.purse(FakeClock(), conversation="job:1", job_micro=MILLION)
     outcome = await desk.turn(tools=[look], purse=purse).run(opening("look"))
 
     assert outcome == Outcome(kind="answer", text="There it is.")
@@ -46,7 +46,7 @@ async def test_the_last_call_has_no_tools_and_its_answer_is_cut(desk: Desk) -> N
             "What there is." if SPENT in request.last_user_text else [use("look")]
         ),
     )
-    purse = desk.purse(FakeClock(), job_micro=MILLION)
+    purse = desk.purse(FakeClock(), conversation="job:1", job_micro=MILLION)
     ends: list[Outcome] = []
 
     def end(tx: Tx, outcome: Outcome) -> None:
@@ -67,7 +67,7 @@ async def test_a_last_answer_that_is_cut_at_its_length_is_the_result(desk: Desk)
     desk.claude.order(Fault(outcome="max_tokens", times=1))
     counted(desk, 1_000_000)
 
-    purse = desk.purse(FakeClock(), job_micro=MILLION)
+    purse = desk.purse(FakeClock(), conversation="job:1", job_micro=MILLION)
     outcome = await desk.turn(purse=purse).run(opening("sing"))
 
     assert outcome.kind == "answer"
