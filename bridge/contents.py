@@ -7,8 +7,6 @@ other. Nothing is ever run: a program is `other`, and text of a program is text.
 import re
 from typing import Final
 
-from bridge import office
-
 IMAGE_BYTES_MAX: Final = 3_900_000  # the provider takes 5 MB of a picture, counted as base64
 TEXT_CHARS_MAX: Final = 100_000  # about 25k tokens
 JOB_CHARS_MAX: Final = 2_000_000  # of the text of an office file in the folder of a job
@@ -23,8 +21,9 @@ IMAGES: Final = (
     (b"GIF87a", "image/gif"),
     (b"GIF89a", "image/gif"),
 )
+ZIP: Final = b"PK\x03\x04"
 OTHERS: Final = (
-    (b"PK\x03\x04", "application/zip"),
+    (ZIP, "application/zip"),
     (b"\x1f\x8b", "application/gzip"),
     (b"\x7fELF", "application/x-executable"),
     (b"MZ", "application/vnd.microsoft.portable-executable"),
@@ -45,8 +44,11 @@ def kind_of(data: bytes, told: str) -> tuple[str, str]:
         return "image/webp", "image" if len(data) <= IMAGE_BYTES_MAX else "other"
     if data.startswith(b"%PDF-"):
         return PDF, "document"
-    if media_type := office.media_type_of(data):
-        return media_type, "text" if text_of(data) is not None else "other"
+    if data.startswith(ZIP):
+        from bridge import office  # what unpacks and reads XML: not into a process that idles
+
+        if media_type := office.media_type_of(data):
+            return media_type, "text" if text_of(data) is not None else "other"
     if told.startswith("image/") or told == PDF:  # and is none the provider could read
         return told, "other"
     if plain_text(data) is not None:
@@ -56,7 +58,9 @@ def kind_of(data: bytes, told: str) -> tuple[str, str]:
 
 def text_of(data: bytes, chars_max: int = TEXT_CHARS_MAX) -> str | None:
     """The text of a file, whatever holds it, cut where it says so; None when it has none."""
-    if data.startswith(b"PK\x03\x04"):
+    if data.startswith(ZIP):
+        from bridge import office
+
         try:
             text, cut = office.text_of(data, chars_max)
         except office.NotReadable:

@@ -8,7 +8,6 @@ crash leaves the version before it or the one after it.
 import sqlite3
 from collections.abc import Iterator, Sequence
 from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import Final
 
@@ -60,7 +59,7 @@ def version_of(connection: sqlite3.Connection) -> int:
 @cache
 def migrations() -> tuple[str, ...]:
     """The text of every migration, in order."""
-    folder = resources.files("bridge") / "sql" / "migrations"
+    folder = Path(__file__).parent / "sql" / "migrations"
     names = sorted(item.name for item in folder.iterdir() if item.name.endswith(".sql"))
     return tuple((folder / name).read_text(encoding="utf-8") for name in names)
 

@@ -2,14 +2,14 @@
 
 import re
 from functools import cache
-from importlib import resources
+from pathlib import Path
 
 
 @cache
 def statements() -> dict[str, str]:
     """Every named statement of sql/: `-- name: claim_job`, a line of prose, the statement."""
     found: dict[str, str] = {}
-    for item in (resources.files("bridge") / "sql").iterdir():
+    for item in (Path(__file__).parent / "sql").iterdir():
         if not item.name.endswith(".sql"):
             continue
         parts = re.split(r"^-- name: (\w+)\s*$", item.read_text(encoding="utf-8"), flags=re.M)
