@@ -125,7 +125,6 @@ async def _worker(
 ) -> None:
     from bridge.agent.guarded import GuardedModel
     from bridge.kinds.registry import Kinds
-    from bridge.tools.chromium import Chromium
     from bridge.work import Work
     from bridge.worker import Worker
 
@@ -141,7 +140,6 @@ async def _worker(
         clock=clock,
         settings=settings,
         kinds=Kinds(settings.profile),
-        chromium=Chromium(sandbox=settings.browser_sandbox),
     )
     worker = Worker(
         work=work,

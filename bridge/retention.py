@@ -8,7 +8,6 @@ writes waits for a purge, and a crash leaves whole rows. While nothing is old, n
 
 import asyncio
 import json
-import shutil
 import sqlite3
 import subprocess
 from collections.abc import AsyncIterator, Callable
@@ -166,6 +165,8 @@ class Retention:
                 (self._jobs_dir / str(job_id)).rename(self._jobs_dir / f"{_GONE}{job_id}")
 
     def _remove_folders(self) -> None:
+        import shutil  # rarely, and not small
+
         for folder in self._jobs_dir.glob(f"{_GONE}*"):
             with suppress(RecursionError):
                 shutil.rmtree(folder, ignore_errors=True)

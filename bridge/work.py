@@ -1,6 +1,8 @@
 """What every job of a worker needs; a module of its own, so that an idle worker loads no tools."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from bridge.agent.model import Model
 from bridge.clock import Clock
@@ -8,10 +10,12 @@ from bridge.kinds.registry import Kinds
 from bridge.outgoing import Outgoing
 from bridge.queue import Queue
 from bridge.settings import Settings
-from bridge.tools.chromium import Chromium
+
+if TYPE_CHECKING:
+    from bridge.tools.chromium import Chromium
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Work:
     """What every job needs; made once."""
 
@@ -21,4 +25,10 @@ class Work:
     settings: Settings
     kinds: Kinds
     outgoing: Outgoing = field(default_factory=Outgoing)
-    chromium: Chromium = field(default_factory=Chromium)
+
+    @cached_property
+    def chromium(self) -> "Chromium":
+        """The one browser of this process."""
+        from bridge.tools.chromium import Chromium
+
+        return Chromium(sandbox=self.settings.browser_sandbox)

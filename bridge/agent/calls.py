@@ -19,7 +19,7 @@ from bridge.conversation import Message
 from bridge.models import clean_text
 from bridge.store import Store, Tx
 
-AT_ONCE: Final = 8  # with more blocks in one message the prompt cache loses its place
+AT_ONCE: Final = 4  # a page that is read takes a process of a hundred MB
 
 
 class Calls:

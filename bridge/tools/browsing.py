@@ -16,7 +16,7 @@ from bridge.agent.tool import Input, Tool, ToolFailed
 from bridge.browser_proxy import BrowserProxy
 from bridge.outgoing import NotAllowed, NotReached
 from bridge.tools.approval import need_approval
-from bridge.tools.chromium import can_browse
+from bridge.tools.chromium import can_browse, missing_for_sandbox
 from bridge.tools.untrusted import TYPED_AT, carries, heard_so_far, wrapped
 
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ REF: Final = {"type": "string", "description": "As in [ref=e12] of the last read
 
 
 def browser_tools(context: "Context") -> list[Tool]:
-    """The tools, in a fixed order; none without the extra `browser` and a browser."""
-    if not can_browse():
+    """The tools, in a fixed order; none without the extra and a browser that can start."""
+    if not can_browse() or (context.settings.browser_sandbox and missing_for_sandbox()):
         return []
     tab = Tab(context)
     part = {"type": "integer", "description": "Of a long page; 1 is the first."}

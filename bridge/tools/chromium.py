@@ -13,6 +13,7 @@ import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -70,8 +71,9 @@ def can_browse() -> bool:
     return program() is not None and importlib.util.find_spec("playwright") is not None
 
 
+@cache
 def missing_for_sandbox() -> str:
-    """What keeps the browser from a sandbox of its own; empty when nothing does."""
+    """What keeps the browser from a sandbox of its own; empty when nothing does. Tried once."""
     if os.geteuid() == 0 and shutil.which("setpriv") is None:
         return "install setpriv (util-linux), as it does not run as root"
     unshare = shutil.which("unshare")

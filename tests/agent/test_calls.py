@@ -65,7 +65,7 @@ async def test_calls_that_may_run_at_the_same_time_do_and_keep_their_order(store
     assert found == [f"done {n}" for n in range(4)]
 
 
-async def test_no_more_than_eight_run_at_the_same_time(store: Store) -> None:
+async def test_no_more_than_four_run_at_the_same_time(store: Store) -> None:
     crowd = Crowd()
 
     found = await results(store, crowd, ["look"] * 20)

@@ -414,3 +414,13 @@ def test_without_a_browser_or_the_extra_there_are_no_tools(
     monkeypatch.setenv("PATH", "/nonexistent")
 
     assert browser_tools(desk.context) == []
+
+
+def test_where_its_sandbox_cannot_start_there_are_no_tools(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(browsing, "missing_for_sandbox", lambda: "allow user namespaces")
+
+    assert browser_tools(desk.context) == []
+    without = replace(desk.context, settings=replace(desk.context.settings, browser_sandbox=False))
+    assert browser_tools(without) != []
