@@ -7,8 +7,6 @@ The delivery stays what it is until it is ready to be sent, so a crash only begi
 import asyncio
 import json
 import logging
-import shutil
-import zipfile
 from pathlib import Path
 from typing import Final
 
@@ -82,6 +80,9 @@ class Packer:
             return [compose.plain_part(say(language, "file_not_packed", name=file["name"]))]
 
     def _zip(self, workspace: Workspace, file: Part, chat_id: str, language: str) -> list[Part]:
+        import shutil  # with the first file that is too large
+        import zipfile
+
         path = f"{FOLDER}/{file['of']}.zip"
         inside = zipfile.ZipInfo(file["name"])
         inside.compress_type = zipfile.ZIP_DEFLATED
