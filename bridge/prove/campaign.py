@@ -262,6 +262,8 @@ class Campaign:
             "KITT_OWNER": ",".join(str(chat) for chat in range(1, CHATS + 1)),
             "KITT_WORKER_CONCURRENCY": "3",
             "KITT_LEASE_S": str(LEASE_S),
+            "KITT_BUDGET_DAY": "100000",  # a long campaign uses more than is usual for a day
+            "KITT_BUDGET_USER_DAY": "100000",
             "TELEGRAM_BOT_TOKEN": DEMO_BOT,
             "TELEGRAM_BASE_URL": self.telegram.base_url,
             "TELEGRAM_BASE_FILE_URL": self.telegram.base_file_url,
