@@ -7,12 +7,13 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import venv
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from closed import Apart, Ours, alive, can_be_ordinary, ordinary, ordinary_folder
+from closed import SYSTEM_PYTHON, Apart, Ours, alive, can_be_ordinary, ordinary, ordinary_folder
 from waiting import until
 
 from bridge.sandbox import trial
@@ -154,6 +155,16 @@ async def test_nothing_but_its_folder_can_be_written(sandbox: Ours) -> None:
     )
 
     assert ran.printed == "1000\n"
+
+
+@pytest.mark.skipif(not SYSTEM_PYTHON.exists(), reason="needs a Python that lies in the system")
+async def test_it_is_made_where_nothing_of_kitt_lies_below_tmp() -> None:
+    with tempfile.TemporaryDirectory(dir="/var/tmp", prefix="kitt-test-") as name:
+        profile = Path(name)
+        (profile / "jobs" / "1").mkdir(parents=True)
+        kitt = Apart(profile, become=(), python=SYSTEM_PYTHON, source=profile / "source")
+        ran = await kitt.run("print('it ran')")
+    assert ran.printed == "it ran\n"
 
 
 @pytest.mark.parametrize("place", ["the project", "its packages"])

@@ -133,6 +133,7 @@ class Walls:
         yield from (self.programs["bwrap"], "--die-with-parent", "--clearenv")
         yield from ("--unshare-pid", "--unshare-ipc")
         yield from () if self.network else ("--unshare-net",)
+        yield from ("--dir", "/tmp")  # noqa: S108 - where the inner one puts its root together
         sources, own = [source for source, _ in self.binds], [folder] if folder else []
         for parent in sorted({above for path in (*sources, *own) for above in path.parents}):
             yield from ("--dir", str(parent))  # bubblewrap itself makes some only for root
