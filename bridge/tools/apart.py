@@ -3,7 +3,7 @@
 A module does such work when it is run as `python -m bridge.tools.NAME`: the order as JSON in the
 first line of standard input and bytes after it; the answer as JSON in the first line of standard
 output and bytes after it. The process has limits, holds no secret, and is killed when it takes too
-long or nobody wants its answer any more.
+long or nobody wants its answer any more. However many jobs a worker has, few of these run at once.
 """
 
 import asyncio
@@ -14,13 +14,16 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from bridge.agent.tool import ToolFailed
 from bridge.settings import harmless_environment
 
 SECONDS: Final = 30.0
+AT_ONCE: Final = 2  # of one worker, for all of its jobs: each takes about 130 MB
 MEMORY_BYTES_MAX: Final = 1_500_000_000
 Answer = tuple[dict[str, Any], bytes]
+_places: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
 
 
 class NoAnswer(Exception):
@@ -32,7 +35,15 @@ class Unusable(Exception):
 
 
 async def ask(module: str, order: dict[str, Any], data: bytes = b"") -> Answer:
-    """What that module makes of it. Raises: NoAnswer; ToolFailed with what it says is wrong."""
+    """What that module makes of it, after those that came before.
+
+    Raises: NoAnswer; ToolFailed with what it says is wrong.
+    """
+    async with _places.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(AT_ONCE)):
+        return await _ask(module, order, data)
+
+
+async def _ask(module: str, order: dict[str, Any], data: bytes) -> Answer:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",

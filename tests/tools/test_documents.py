@@ -1,9 +1,11 @@
 """A job reads long documents in parts and writes documents people can open."""
 
+import asyncio
 import io
+import os
 import zipfile
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from bridge.agent.tool import ToolFailed
 from bridge.outgoing import Outgoing
 from bridge.queue import Queue
 from bridge.settings import Settings
+from bridge.tools import apart
 from bridge.tools.documents import document_tools
 from bridge.tools.fonts import fonts_for
 from bridge.tools.parts import LINE_CHARS_MAX, PART_CHARS, Range, range_of
@@ -376,6 +379,35 @@ async def test_a_bomb_in_a_pdf_costs_this_process_nothing(call: Call, workspace:
 
     assert "could not be read" in said or "cannot be read" in said
     assert resident_mb() - before < 50
+
+
+async def test_readers_of_all_jobs_together_run_two_at_once(call: Call, tmp_path: Path) -> None:
+    asking = [asyncio.create_task(asked_in_vain()) for _ in range(5)]
+    most = 0
+    while not all(task.done() for task in asking):
+        most = max(most, len(readers()))
+        await asyncio.sleep(0.002)
+
+    assert most == apart.AT_ONCE
+    assert [task.result() for task in asking] == ["This is no document that can be read"] * 5
+
+
+async def asked_in_vain() -> str:
+    """A reader's word on what is no document."""
+    with pytest.raises(ToolFailed) as refused:
+        await apart.ask("read_office", {"chars": 10}, b"nothing")
+    return str(refused.value).partition(" (")[0]
+
+
+def readers() -> list[str]:
+    """The processes of ours that take something apart."""
+    pids = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    found = []
+    for pid in pids:
+        with suppress(OSError):
+            if b"bridge.tools.read_office" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                found.append(pid)
+    return found
 
 
 def resident_mb() -> int:
