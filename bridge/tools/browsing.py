@@ -164,7 +164,7 @@ class Tab:
                 self._context.chromium.context(proxy.address)
             )
             self._browser.on("page", self._opened)
-        return await self._browser.new_page()
+        return await asyncio.wait_for(self._browser.new_page(), PAGE_S)
 
     def _opened(self, page: "Page") -> None:
         """Also a page that another one opened; it is the one to look at."""

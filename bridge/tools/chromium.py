@@ -9,6 +9,7 @@ import importlib.util
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Awaitable
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 NAMES: Final = ("chromium", "chromium-browser", "google-chrome")
 START_S: Final = 60.0
+CLOSE_S: Final = 4.0  # then it is killed: a worker that drains has ten seconds
 SIZE: Final = (1280, 900)
 HOME: Final = "kitt-browser-"  # begins the name of its folder; the process that made it follows
 FLAGS: Final = (
@@ -101,30 +103,32 @@ class Chromium:
         """A browser without a past for one job. Raises: ToolFailed when it does not start."""
         self._users += 1
         try:
-            context = await (await self._alive()).new_context(
-                accept_downloads=False,
-                proxy={"server": proxy, "bypass": "<-loopback>"},
-                viewport={"width": SIZE[0], "height": SIZE[1]},
-            )
-            await context.add_init_script(NO_WEBRTC)
+            browser, home = await self._alive()
+            async with _or_killed(home, START_S):
+                context = await browser.new_context(
+                    accept_downloads=False,
+                    proxy={"server": proxy, "bypass": "<-loopback>"},
+                    viewport={"width": SIZE[0], "height": SIZE[1]},
+                )
+                await context.add_init_script(NO_WEBRTC)
             try:
                 yield context
             finally:
-                await asyncio.shield(_quietly(context.close()))
+                await asyncio.shield(_closed(context.close(), home))
         finally:
             self._users -= 1
             if not self._users and self._started is not None:
                 ended, self._crashed, self._started = [*self._crashed, self._started], [], None
                 await asyncio.shield(asyncio.gather(*map(_stop, ended)))
 
-    async def _alive(self) -> "Browser":
+    async def _alive(self) -> "tuple[Browser, Path]":
         """The one that runs; a new one when it has crashed, which is cleared away at the end."""
         if self._started is not None and not _lives(self._started):
             self._crashed.append(self._started)
             self._started = None
         if self._started is None:
             self._started = asyncio.create_task(self._start())
-        return (await asyncio.shield(self._started))[1]
+        return (await asyncio.shield(self._started))[1:]
 
     async def _start(self) -> "tuple[Playwright, Browser, Path]":
         from playwright.async_api import Error, async_playwright
@@ -200,14 +204,35 @@ async def _stop(started: "asyncio.Task[tuple[Playwright, Browser, Path]]") -> No
         playwright, browser, home = await started
     except ToolFailed:
         return
-    await _quietly(browser.close())
-    await playwright.stop()
+    await _closed(browser.close(), home)
+    await _closed(playwright.stop(), home)
+    await asyncio.to_thread(_kill, home)
     await asyncio.to_thread(shutil.rmtree, home, ignore_errors=True)
 
 
-async def _quietly(closing: "Awaitable[None]") -> None:
-    """Close what may have crashed already."""
+async def _closed(closing: "Awaitable[None]", home: Path) -> None:
+    """Close what may have crashed already, or be frozen."""
     from playwright.async_api import Error
 
-    with suppress(Error):
-        await closing
+    with suppress(Error, TimeoutError):
+        async with _or_killed(home, CLOSE_S):
+            await closing
+
+
+@asynccontextmanager
+async def _or_killed(home: Path, seconds: float) -> AsyncIterator[None]:
+    """A browser that does not answer within this is of no use to any job. Raises: TimeoutError."""
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError:
+        await asyncio.to_thread(_kill, home)
+        raise
+
+
+def _kill(home: Path) -> None:
+    """End the browser that has this home: it may be stopped, and then hears nothing else."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if os.fsencode(home) in (process / "cmdline").read_bytes():
+                os.killpg(os.getpgid(int(process.name)), signal.SIGKILL)

@@ -4,6 +4,8 @@ import asyncio
 import os
 import signal
 import sys
+import tempfile
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
@@ -38,10 +40,11 @@ PAGE = """<html><head><title>Lamps</title></head><body><h1>Lamps</h1>
 </script></body></html>"""
 
 
-def chromium_processes() -> list[int]:
-    """Those that live; of a zombie there is no command line."""
+def chromium_processes(of: int | None = None) -> list[int]:
+    """Those of a process, else of this one, that live; of a zombie there is no command line."""
     pids = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
-    return [pid for pid in pids if b"kitt-browser-" in told(pid, "cmdline")]
+    ours = f"kitt-browser-{of or os.getpid()}-".encode()
+    return [pid for pid in pids if ours in told(pid, "cmdline")]
 
 
 def told(pid: int, name: str) -> bytes:
@@ -350,6 +353,51 @@ async def test_a_browser_that_crashed_is_started_again_for_this_job_and_for_othe
         assert "Lamps" in await other.use("browser_open", url="http://shop.test/")
 
 
+async def test_a_frozen_browser_is_killed_in_time_and_nothing_of_it_stays(
+    queue: Queue, internet: Internet, site: Site, tmp_path: Path
+) -> None:
+    before, homes = set(chromium_processes()), set(browser_homes())
+    async with AsyncExitStack() as closing:
+        desk = Desk(
+            Context(
+                queue=queue,
+                job=await claimed(queue, prompt="Find a red lamp at shop.test"),
+                workspace=Workspace(tmp_path / "jobs" / "1"),
+                settings=Settings(profile=tmp_path),
+                closing=closing,
+                outgoing=internet.outgoing(),
+            ),
+            browser_tools,
+        )
+        await desk.use("browser_open", url="http://shop.test/")
+        frozen = group_of(set(chromium_processes()) - before)
+        for pid in frozen:
+            os.kill(pid, signal.SIGSTOP)
+        began = time.monotonic()
+
+    assert time.monotonic() - began < 2 * chromium_module.CLOSE_S
+    assert set(browser_homes()) == homes
+    await until(lambda: not [pid for pid in frozen if told(pid, "cmdline")], 5)
+
+
+def browser_homes() -> list[Path]:
+    """The folders of our browsers."""
+    return [*Path(tempfile.gettempdir()).glob(f"kitt-browser-{os.getpid()}-*")]
+
+
+def group_of(pids: set[int]) -> list[int]:
+    """These processes and all that began under them."""
+    found = set(pids)
+    parents = {
+        int(path.name): int(told(int(path.name), "stat").rpartition(b")")[2].split()[1])
+        for path in Path("/proc").glob("[0-9]*")
+        if told(int(path.name), "stat")
+    }
+    while more := {pid for pid, parent in parents.items() if parent in found} - found:
+        found |= more
+    return sorted(found)
+
+
 async def opened_at_last(desk: Desk) -> str:
     """The page, once the driver has noticed as well."""
     found: list[str] = []
@@ -385,18 +433,17 @@ asyncio.run(main())
 
 
 async def test_no_browser_outlives_a_worker_that_was_killed() -> None:
-    before = set(chromium_processes())
     worker = await asyncio.create_subprocess_exec(
         sys.executable, "-c", WORKER_WITH_A_BROWSER, stdout=asyncio.subprocess.PIPE
     )
     assert worker.stdout is not None
     assert await asyncio.wait_for(worker.stdout.readline(), 60) == b"ready\n"
-    assert set(chromium_processes()) - before
+    assert chromium_processes(worker.pid)
 
     worker.kill()
     await worker.wait()
 
-    await until(lambda: not set(chromium_processes()) - before, 30)
+    await until(lambda: not chromium_processes(worker.pid), 30)
 
 
 async def test_a_browser_that_does_not_start_is_said(
