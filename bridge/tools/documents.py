@@ -10,7 +10,7 @@ import io
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from bridge.agent.tool import Input, Tool, ToolFailed
 from bridge.tools import apart
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 IMAGE_BYTES_MAX: Final = 10_000_000
 IMAGES_BYTES_MAX: Final = 40_000_000
 MARKDOWN_CHARS_MAX: Final = 1_000_000
+MISSING_SHOWN_MAX: Final = 10
 WRITERS: Final = {".pdf": "write_pdf", ".docx": "write_docx"}
 
 
@@ -86,7 +87,7 @@ async def _write(workspace: Workspace, path: str, markdown: str) -> str:
     if len(markdown) > MARKDOWN_CHARS_MAX:
         raise ToolFailed(f"At most {MARKDOWN_CHARS_MAX:,} characters make one document.")
     end = PurePosixPath(path).suffix.lower()
-    pages = ""
+    pages = hint = ""
     if end == ".md":
         data = markdown.encode("utf-8", "replace")
     elif end == ".csv":
@@ -100,10 +101,31 @@ async def _write(workspace: Workspace, path: str, markdown: str) -> str:
             raise ToolFailed(f"Writing {path} {error}: make it shorter or simpler.") from None
         if "pages" in answer:
             pages = f", pages: {answer['pages']}"
+        hint = _hint(answer)
     else:
         raise ToolFailed("path must end in .pdf, .docx, .md or .csv.")
     await asyncio.to_thread(workspace.write, path, data)
-    return f"Wrote {path} ({len(data):,} bytes{pages})."
+    return f"Wrote {path} ({len(data):,} bytes{pages}).{hint}"
+
+
+def _hint(answer: dict[str, Any]) -> str:
+    """What in a file is not as it should be; the characters may come from anyone, and are few."""
+    missing = [str(char) for char in answer.get("missing", ())]
+    named = " ".join(f"{char} (U+{ord(char):04X})" for char in missing[:MISSING_SHOWN_MAX])
+    more = f" and {len(missing) - MISSING_SHOWN_MAX} more" if missing[MISSING_SHOWN_MAX:] else ""
+    said = ""
+    if missing:
+        said = (
+            f" No font of this machine has {named}{more}: a sign for something missing stands "
+            "there. Write it differently or tell the user; packages of the system such as "
+            "fonts-noto-core, fonts-noto-cjk and fonts-noto-color-emoji bring more."
+        )
+    if answer.get("unshaped"):
+        said += (
+            " Letters of an Indic or Southeast Asian script stand one after the other, which may "
+            "be wrong: tell the user; a .docx shows them rightly."
+        )
+    return said
 
 
 def _order(workspace: Workspace, blocks: Sequence[Block]) -> tuple[dict[str, object], bytes]:

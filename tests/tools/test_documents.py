@@ -21,7 +21,6 @@ from bridge.queue import Queue
 from bridge.settings import Settings
 from bridge.tools import apart
 from bridge.tools.documents import document_tools
-from bridge.tools.fonts import fonts_for
 from bridge.tools.parts import LINE_CHARS_MAX, PART_CHARS, Range, range_of
 from bridge.tools.toolbox import Context
 from bridge.tools.workspace import Workspace
@@ -185,21 +184,6 @@ async def test_a_huge_cell_or_picture_still_fits(call: Call, workspace: Workspac
 
     pdf = pypdf.PdfReader(io.BytesIO(workspace.read("huge.pdf", 10_000_000)))
     assert len(pdf.pages) > 1
-
-
-async def test_characters_no_font_has_are_named(call: Call) -> None:
-    with pytest.raises(ToolFailed, match=r"字 \(U\+5B57\)"):
-        await call("write_document", path="report.pdf", markdown="# 字")
-
-
-def test_the_fonts_of_the_package_itself_are_enough_for_the_west() -> None:
-    import reportlab
-
-    folder = (str(Path(reportlab.__file__).parent / "fonts"),)
-
-    assert fonts_for("Café, Straße, coördinatie, € 5 – “zo”", folder).regular
-    with pytest.raises(Exception, match=r"ż \(U\+017C\)"):
-        fonts_for("ż", folder)
 
 
 @pytest.mark.parametrize(
