@@ -1,14 +1,17 @@
 """An internet inside a test: names, their public addresses, and what answers there on loopback.
 
 Nothing of the guard is switched off: names resolve to public addresses, those are checked, and only
-the last step, the connection itself, goes to a server of the test instead.
+the last step, the connection itself, goes to a server of the test instead. In a process of its own
+it is the system that is another one: what KITT runs there is as it is.
 """
 
 import asyncio
+import json
 import socket
 import ssl
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Final
 
 from aiohttp import web
@@ -17,6 +20,40 @@ from bridge.outgoing import Address, Outgoing
 
 FIRST: Final = "93.184.216.34"
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+# What the system is to a process that a test starts: its name server, and its way to addresses.
+SITE: Final = """
+import json, socket
+from ipaddress import ip_address
+from pathlib import Path
+look_up, connect = socket.getaddrinfo, socket.socket.connect
+def told(what):
+    return json.loads(Path(MAP).read_text())[what]
+def inside(host):
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host in (None, "", "localhost")
+def getaddrinfo(host, *rest, **more):
+    try:
+        ip_address(host)
+    except ValueError:
+        if not inside(host) and host not in told("names"):
+            raise socket.gaierror(socket.EAI_NONAME, f"a test has no {host}")
+        host = host if inside(host) else told("names")[host]
+    return look_up(host, *rest, **more)
+def connect_to(self, address):
+    if self.family in (socket.AF_INET, socket.AF_INET6) and not inside(address[0]):
+        address = "127.0.0.1", told("servers").get(f"{address[0]}:{address[1]}", 1)
+    return connect(self, address)
+socket.getaddrinfo, socket.socket.connect = getaddrinfo, connect_to
+"""
+
+
+def environ_of(folder: Path) -> dict[str, str]:
+    """For processes whose internet is the one that is published in this folder, at any time."""
+    folder.mkdir(exist_ok=True)
+    (folder / "sitecustomize.py").write_text(SITE.replace("MAP", repr(str(folder / "map.json"))))
+    return {"PYTHONPATH": str(folder)}
 
 
 class Site:
@@ -95,6 +132,12 @@ class Internet:
     def outgoing(self, trust: ssl.SSLContext | None = None) -> Outgoing:
         """The guard, with this internet in place of the real one."""
         return Outgoing(look_up=self.look_up, route=self.route, trust=trust)
+
+    def publish(self, folder: Path) -> None:
+        """Let the processes of `environ_of` have this one. It knows one address of each name."""
+        names = {name: answers[0][0] for name, answers in self.names.items()}
+        servers = {f"{host}:{port}": there for (host, port), there in self.servers.items()}
+        (folder / "map.json").write_text(json.dumps({"names": names, "servers": servers}))
 
     async def look_up(self, host: str, _port: int) -> list[str]:
         """One answer after the other, and the last one from then on; addresses are themselves."""

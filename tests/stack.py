@@ -176,11 +176,18 @@ async def running(
 ) -> AsyncIterator[Stack]:
     """A stack on a fresh profile that is up; chats 1 … `chats` may use it."""
     stack = Stack(folder, chats=chats, workers=workers, concurrency=concurrency)
+    async with started(stack):
+        yield stack
+
+
+@asynccontextmanager
+async def started(stack: Stack) -> AsyncIterator[None]:
+    """Bring it up; whatever happens, nothing of it is left."""
     await stack.telegram.start()
     await stack.claude.start()
     try:
         await stack.up()
-        yield stack
+        yield
     finally:
         await stack.close()
 

@@ -253,7 +253,8 @@ def _messages(row: Row) -> Iterator[Message]:
         yield chat_id, card_of(payload["job"])
     for part in payload.get("parts", ()):
         if part["do"] not in CHANGES:
-            yield chat_id, part.get("text") or part.get("caption") or ""
+            for message in part.get("files") or [part]:  # members of an album
+                yield chat_id, message.get("text") or message.get("caption") or ""
 
 
 def _cancelled(history: History, witness: Witness) -> Iterator[Finding]:

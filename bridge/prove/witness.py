@@ -17,7 +17,7 @@ from bridge.emulator.telegram_state import Call
 from bridge.telegram.stream import CURSOR
 from bridge.telegram.texts import LANGUAGES, say
 
-SENDS: Final = ("sendMessage", "sendDocument", "sendPhoto")
+SENDS: Final = ("sendMessage", "sendDocument", "sendPhoto", "sendMediaGroup")
 MARKS: Final = tuple(say(language, "repeated") + "\n" for language in LANGUAGES)
 CARD: Final = re.compile(r"^(?:🛠|✅|❌|⏹) #(\d+) · ", re.MULTILINE)
 Message = tuple[int, str]  # chat, text; a card stands there as `card_of` its job
@@ -58,14 +58,17 @@ class Witness:
         if call.method not in SENDS or not call.done:
             return
         self._search(call.params, f"a call of {call.method}")
-        text = str(call.params.get("text") or call.params.get("caption") or "")
+        assert call.chat_id is not None
+        for message in call.params.get("media") or [call.params]:  # members of an album
+            self._arrived(call.chat_id, str(message.get("text") or message.get("caption") or ""))
+
+    def _arrived(self, chat_id: int, text: str) -> None:
         if text.endswith(CURSOR):  # the beginning of an answer is owed to nobody
             self.begun += 1
             return
-        assert call.chat_id is not None
         mark = next((mark for mark in MARKS if text.startswith(mark)), "")
         plain = text.removeprefix(mark)
-        (self.marked if mark else self.once)[call.chat_id, _card_in(plain) or plain] += 1
+        (self.marked if mark else self.once)[chat_id, _card_in(plain) or plain] += 1
 
     def _read(self) -> None:
         if self.claude is None:

@@ -6,12 +6,12 @@ import signal
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import history
 import pytest
-from stack import Stack, running
+from stack import Stack, running, started
 from waiting import until
 from working import WROTE, pelicans
 
@@ -56,17 +56,6 @@ async def impatient(tmp_path: Path) -> AsyncIterator[Impatient]:
     stack = Impatient(tmp_path, chats=1, workers=1, concurrency=4)
     async with started(stack):
         yield stack
-
-
-@asynccontextmanager
-async def started(stack: Stack) -> AsyncIterator[None]:
-    await stack.telegram.start()
-    await stack.claude.start()
-    try:
-        await stack.up()
-        yield
-    finally:
-        await stack.close()
 
 
 def check(kitt: Stack) -> None:
