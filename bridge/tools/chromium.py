@@ -179,6 +179,7 @@ def _clear_homes() -> None:
     for home in Path(tempfile.gettempdir()).glob(f"{HOME}[0-9]*-*"):
         pid = home.name.removeprefix(HOME).partition("-")[0]
         if not Path(f"/proc/{pid}").exists():
+            _kill(home)
             shutil.rmtree(home, ignore_errors=True)
 
 

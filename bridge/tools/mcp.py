@@ -19,8 +19,9 @@ from bridge.mcp.session import Broken, Refused, Session
 from bridge.sandbox.folder import Unruly, hand_over
 from bridge.sandbox.probe import sandbox_of
 from bridge.sandbox.walls import Walls
+from bridge.tools.addressed import check_addresses
 from bridge.tools.approval import need_approval
-from bridge.tools.untrusted import addresses_in, carries, heard_so_far, wrapped
+from bridge.tools.untrusted import carries, heard_so_far, wrapped
 
 if TYPE_CHECKING:
     from bridge.tools.toolbox import Context
@@ -117,8 +118,7 @@ def _tool(used: _Used, offered: Offered, writes: bool) -> Tool:
         if writes and heard.outside:
             await need_approval(queue, job, name, f"{server.name}: {offered.name}\n{text}")
         elif not writes:
-            for address in sorted(addresses_in(text)):
-                heard.check(address, used.context.settings.secrets)
+            check_addresses(heard, given, used.context.settings.secrets)
 
     async def run(given: Input) -> str:
         return await _called(used, offered.name, given, writes=writes)
