@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from blank import lay
 from fakes import FakeClock, shell
 from waiting import until
 
@@ -69,6 +70,7 @@ class House:
     async def start(self, *, wait: bool = True) -> None:
         """Open the database and run the bridge, by default until it waits for updates."""
         self.settings.memory.mkdir(parents=True, exist_ok=True)
+        lay(self.settings.database)
         self.store = await Store.open(self.settings.database, self.settings.run_dir)
         self.queue = Queue(store=self.store, clock=self.clock, jitter=lambda: 0.0)
         self._model = model_of(self.settings)

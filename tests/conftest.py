@@ -4,11 +4,13 @@ import ipaddress
 import os
 import signal
 import socket
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from blank import lay
 from fakes import FakeClock, OpenStore
 
 from bridge.queue import Queue
@@ -17,6 +19,11 @@ from bridge.store import Store
 # A shell that starts the tests in the background ignores Ctrl-C, and children inherit that: tests
 # of Ctrl-C would wait for ever.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Images of containers often forbid bytecode. Then every worker of pytest rewrites the asserts of
+# all tests at every run, and every process that a test starts compiles KITT.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 LOCAL_NAMES = ("", "localhost", "ip6-localhost", "localhost.localdomain")
 
@@ -41,6 +48,8 @@ async def open_store(memory: Path) -> AsyncIterator[OpenStore]:
     opened: list[Store] = []
 
     async def open_one(**options: Any) -> Store:
+        if "steps" not in options:
+            lay(memory / "kitt.db")
         store = await Store.open(memory / "kitt.db", memory / "run", **options)
         opened.append(store)
         return store

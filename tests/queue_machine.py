@@ -15,6 +15,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
+from blank import lay
 from fakes import FakeClock, a_job, shell
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -86,6 +87,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.runner = asyncio.Runner()
         self.clock = FakeClock()
         path = Path(self.folder.name) / "kitt.db"
+        lay(path)
         self.store = self.run(Store.open(path, path.parent / "run", sql=self.sql))
         self.queue = Queue(
             store=self.store,

@@ -28,7 +28,8 @@ NEWS = NewSchedule(chat_id="7", user_id="7", prompt="News", cron="30 7 * * 1-5")
 def refusals() -> Iterator[tuple[str, set[str]]]:
     """The code and the values of each refusal in the source that has a code."""
     for path in sorted(FOLDER.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
+        source = path.read_text()
+        for node in ast.walk(ast.parse(source)) if "Refused(" in source else ():
             if (
                 isinstance(node, ast.Call)
                 and getattr(node.func, "id", "") in ("JobRefused", "ScheduleRefused", "NoteRefused")
