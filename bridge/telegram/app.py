@@ -203,6 +203,7 @@ class Bridge:
         pages = JobPages(**about, chosen=self._chosen, username=lambda: self._api.me.username)
         choosing: dict[str, Any] = {"signer": self._signer, "chosen": self._chosen}
         choosing["is_owner"] = lambda tx, user: role(tx, settings.owners, int(user)) == "owner"
+        who = PersonaCommands(profile=settings.profile, **choosing)
         return (
             RichCommands(),
             FileCommands(about["clock"]),
@@ -224,8 +225,8 @@ class Bridge:
             LogCommands(log_dir=settings.log_dir, redact=redactor(settings.secrets)),
             HeldMessages(clock=self._clock),
             self._keeping(settings),
-            PersonaCommands(profile=settings.profile, **choosing),
-            SettingsCommands(**choosing),
+            who,
+            SettingsCommands(personas=who, **choosing),
         )
 
     def _files_in(self, settings: Settings) -> Attachments:

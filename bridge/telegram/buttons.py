@@ -7,6 +7,7 @@ token and stored nowhere.
 
 import hashlib
 import hmac
+from unicodedata import east_asian_width
 
 from bridge.telegram.api import Buttons
 
@@ -70,6 +71,7 @@ VERBS = {
     "uc": "choose",
     # personas
     "cp": "who answers",
+    "cl": "who there is",
     # notes
     "nl": "a page of them",
     "nf": "forget one of the list",
@@ -96,6 +98,7 @@ VERBS = {
     "rz": "as a zip",
     "rp": "in pieces",
 }
+ROW_WIDTH = 36  # letters of all buttons of a row that a small phone (360 points wide) shows whole
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
@@ -121,12 +124,29 @@ class Signer:
         return parts[1], int(parts[2], 36)
 
     def row(self, chat_id: str, *buttons: tuple[str, str, int]) -> Buttons:
-        """One row of (text, verb, number) buttons."""
-        return [[{"text": t, "data": self.data(verb, n, chat_id)} for t, verb, n in buttons]]
+        """A row of (text, verb, number) buttons, or several where a phone would cut their words."""
+        made = [{"text": t, "data": self.data(verb, n, chat_id)} for t, verb, n in buttons]
+        count = _in_a_row([text for text, *_ in buttons])
+        return [made[at : at + count] for at in range(0, len(made), count)] or [[]]
 
     def _signature(self, verb: str, number: str, chat_id: str) -> str:
         message = f"{chat_id}|{verb}|{number}".encode("utf-8", "replace")
         return hmac.new(self._key, message, hashlib.sha256).hexdigest()[:12]
+
+
+def _in_a_row(texts: list[str]) -> int:
+    """How many of these go beside each other; every row is as wide as the others."""
+    for count in range(len(texts), 1, -1):
+        rows = (texts[at : at + count] for at in range(0, len(texts), count))
+        if all(max(map(_width, row)) <= ROW_WIDTH // len(row) for row in rows):
+            return count
+    return 1
+
+
+def _width(text: str) -> int:
+    """About as many letters; an emoji takes two."""
+    wide = ((char >= "\U0001f000" or east_asian_width(char) in "WF") for char in text)
+    return len(text) + sum(wide)
 
 
 def _base36(number: int) -> str:

@@ -56,11 +56,10 @@ def details_rows(
         row = [(say(language, "button_retry"), "je", job.id)]
     if files:
         row.append((say(language, "button_files"), "jp", job.id))
-    (acts,) = signer.row(job.chat_id, *row)
-    (ways,) = signer.row(job.chat_id, (say(language, "button_jobs"), "jl", 0))
+    ways = signer.row(job.chat_id, (say(language, "button_jobs"), "jl", 0))
     if link:
-        ways.append({"text": say(language, "button_link"), "copy": link})
-    return [acts, ways]
+        ways[0].append({"text": say(language, "button_link"), "copy": link})
+    return signer.row(job.chat_id, *row) + ways
 
 
 def with_buttons(press: Press, buttons: Buttons) -> list[Part]:

@@ -1,4 +1,4 @@
-"""`/persona`: who answers in a chat. In a group only an owner of the bot chooses."""
+"""`/persona`, also from `/settings`: who answers in a chat. In a group only an owner chooses."""
 
 import zlib
 from collections.abc import Callable
@@ -26,7 +26,7 @@ class PersonaCommands:
     is_owner: Callable[[Tx, str], bool]
     names = ("persona",)
     read_only = ()
-    verbs = ("cp",)
+    verbs = ("cp", "cl")
 
     def command(self, tx: Tx, message: Incoming, _name: str, argument: str) -> list[Part]:
         """`/persona`, `/persona editor`, `/persona kitt` for the usual one."""
@@ -41,8 +41,16 @@ class PersonaCommands:
         self._choose(tx, message, found or "")
         return [self._list(tx, message)]
 
-    def press(self, tx: Tx, press: Press, _verb: str, number: int) -> tuple[str, list[Part]]:
+    def now(self, tx: Tx, chat_id: str) -> str | None:
+        """The name of who answers here; None where there is nobody else to choose."""
+        found = self._all()
+        chosen = self.chosen.renew(tx, chat_id).persona
+        return next((p.name for p in found if p.id == chosen), "KITT") if found else None
+
+    def press(self, tx: Tx, press: Press, verb: str, number: int) -> tuple[str, list[Part]]:
         """Carry out a button whose signature was read."""
+        if verb == "cl":
+            return "", in_place(press, self._list(tx, press))
         if not self._may(tx, press):
             return say(press.language, "persona_owners_only"), []
         found = next((p.id for p in self._all() if _number(p.id) == number), "")
@@ -79,6 +87,7 @@ class PersonaCommands:
             for start in range(0, len(buttons), 2)
             for row in self.signer.row(to.chat_id, *buttons[start : start + 2])
         ]
+        rows += self.signer.row(to.chat_id, (say(language, "button_settings"), "um", 0))
         text = "\n".join([say(language, "persona_title"), "", *lines])
         return {**plain_part(text), "buttons": rows}
 

@@ -15,7 +15,7 @@ from bridge.telegram.job_pages import number_of
 FOR_ALL: Final = frozenset(
     (
         *("jd", "jo", "jl", "jt", "jp", "jw", "fl", "fj", "fr", "qo", "qa"),
-        *("sl", "sd", "ps", "pd", "um", "uo", "uc", "od", "oq", "os", "rt"),
+        *("sl", "sd", "ps", "pd", "um", "uo", "uc", "cl", "od", "oq", "os", "rt"),
     )
 )
 OF_A_JOB: Final = frozenset(("jc", "jz", "jk", "jr", "je", "jv", "jf", "ja", "jn"))

@@ -15,6 +15,7 @@ from bridge.telegram.buttons import Signer
 from bridge.telegram.chosen import Chosen
 from bridge.telegram.compose import Part, in_place, plain_part
 from bridge.telegram.gate import Incoming, Press, language_of_chat
+from bridge.telegram.persona_commands import PersonaCommands
 from bridge.telegram.texts import LANGUAGES, say
 
 Done = tuple[str, list[Part]]  # the short text for who pressed, and what the chat is owed
@@ -27,6 +28,7 @@ class SettingsCommands:
     signer: Signer
     chosen: Chosen
     is_owner: Callable[[Tx, str], bool]
+    personas: PersonaCommands
     names = ("settings",)
     read_only = ()
     verbs = ("um", "uo", "uc")
@@ -37,6 +39,8 @@ class SettingsCommands:
         word, _, said = argument.partition(" ")
         if not word:
             return [self._all(tx, message, language)]
+        if settings_words.means_persona(word):
+            return self.personas.command(tx, message, "persona", said)
         name = settings_words.name_meant(word)
         if name is None:
             return [plain_part(say(language, "no_setting", name=short(word, 40)))]
@@ -96,6 +100,7 @@ class SettingsCommands:
             to.chat_id,
             language=language,
             zone=self._zone,
+            persona=self.personas.now(tx, to.chat_id),
         )
 
     def _one(self, tx: Tx, to: Incoming | Press, name: str) -> Part:

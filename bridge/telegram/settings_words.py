@@ -46,6 +46,7 @@ OPTIONS: Final[dict[str, tuple[str, ...]]] = {
     "streaming": ("edit", "draft", "off"),
     "costs": ("on", "off"),
 }
+PERSONA_SIGN: Final = "🎭"
 STEP: Final = 100  # more than one setting has choices
 HOURS: Final = re.compile(r"(\d{1,2})[:.](\d\d)\s*[-–—]\s*(\d{1,2})[:.](\d\d)")
 
@@ -58,6 +59,11 @@ def name_meant(word: str) -> str | None:
         if word == name or word in called:
             return name
     return None
+
+
+def means_persona(word: str) -> bool:
+    """Whether who answers is meant, which has a command of its own."""
+    return any(word.casefold() in names(code, "words_persona") for code in LANGUAGES)
 
 
 def value_meant(name: str, said: str) -> str | None:
@@ -102,19 +108,28 @@ def label(name: str, value: str, language: str, *, zone: str) -> str:
 
 
 def settings_part(
-    chosen: Preferences, signer: Signer, chat_id: str, *, language: str, zone: str
+    chosen: Preferences,
+    signer: Signer,
+    chat_id: str,
+    *,
+    language: str,
+    zone: str,
+    persona: str | None = None,
 ) -> Part:
-    """Everything that is chosen, and a button for each."""
+    """Everything that is chosen, and a button for each; `persona` is None without a choice."""
     group = chat_id.startswith("-")
     lines = [say(language, "settings_of_group" if group else "settings_title"), ""]
     for name in IN_SETTINGS:
         value = label(name, getattr(chosen, name), language, zone=zone)
         lines.append(f"{SIGNS[name]} {say(language, f'setting_{name}')}: {value}")
+    who = f"{PERSONA_SIGN} {say(language, 'setting_persona')}"
+    lines += [f"{who}: {persona}"] if persona is not None else []
     lines += ["", say(language, "settings_how")]
     buttons = [
         (f"{SIGNS[name]} {say(language, f'setting_{name}')}", "uo", number_of(name))
         for name in IN_SETTINGS
     ]
+    buttons += [(who, "cl", 0)] if persona is not None else []
     return {**plain_part("\n".join(lines)), "buttons": _in_rows(signer, chat_id, buttons)}
 
 

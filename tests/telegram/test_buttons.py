@@ -81,3 +81,24 @@ def test_a_row_holds_its_buttons_in_order() -> None:
 
     assert [[button["text"] for button in buttons] for buttons in row] == [["Cancel", "Details"]]
     assert SIGNER.read(row[0][1]["data"], "7") == ("jd", 12)
+
+
+@pytest.mark.parametrize(
+    ("texts", "rows"),
+    [
+        (["⏹ Cancel", "📋 Details", "⬆ First"], [3]),
+        (["📎 Bestanden", "↻ Nog eens", "➕ Vervolgvraag"], [2, 1]),
+        (["🌙 Stille uren", "🔔 Vragen in stille uren"], [1, 1]),
+        (["Europe/Amsterdam", "Europe/London"], [2]),
+        (["1", "22", "333", "4444", "5", "6", "7", "8"], [8]),
+        (["a button with as many words as one line can hold"], [1]),
+        ([], [0]),
+    ],
+)
+def test_words_that_a_phone_would_cut_get_a_row_with_more_room(
+    texts: list[str], rows: list[int]
+) -> None:
+    made = SIGNER.row("7", *((text, "jd", number) for number, text in enumerate(texts)))
+
+    assert [len(row) for row in made] == rows
+    assert [button["text"] for row in made for button in row] == texts

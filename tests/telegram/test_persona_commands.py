@@ -66,3 +66,28 @@ async def test_what_there_is_not_is_a_sentence(bridge: House, chat: Person, dutc
     assert (await dutch.ask("/persona jan")).text == (
         "Ik ken geen persona “jan”. /persona laat zien wie er zijn."
     )
+
+
+async def test_who_answers_is_chosen_in_the_settings_too(vera: House, chat: Person) -> None:
+    asked = await chat.ask("/settings")
+
+    await chat.press(asked.message_id, "🎭 Who answers")
+    await chat.sees("🎭 Who answers here")
+    await chat.press(asked.message_id, "Vera")
+    chosen = await chat.sees("✓ Vera")
+    await chat.press(asked.message_id, "‹ All")
+    after = await chat.sees("🎭 Who answers: Vera")
+    in_words = await chat.ask("/settings persona kitt")
+
+    assert "🎭 Who answers: KITT\n" in asked.text
+    assert asked.message_id == chosen.message_id == after.message_id
+    assert in_words.text.split("\n")[2] == "✓ KITT – the usual one"
+    assert vera.rows("SELECT * FROM preferences") == []
+
+
+async def test_the_settings_name_nobody_where_there_is_no_choice(
+    bridge: House, chat: Person
+) -> None:
+    asked = await chat.ask("/settings")
+
+    assert "🎭" not in asked.text

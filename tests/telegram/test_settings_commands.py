@@ -1,5 +1,6 @@
 """`/settings`: what is chosen, by a tap or in words, and what takes effect at once."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from bridge.store import Store
 from bridge.telegram.buttons import Signer
 from bridge.telegram.chosen import Chosen
 from bridge.telegram.gate import Incoming, Press
+from bridge.telegram.persona_commands import PersonaCommands
 from bridge.telegram.settings_commands import SettingsCommands
 
 SIGNER = Signer("123456789:" + "A" * 35)
@@ -188,7 +190,9 @@ async def test_a_button_of_a_choice_that_is_no_more_shows_the_settings(
 
 
 def commands(chosen: Chosen, owner: str = "7") -> SettingsCommands:
-    return SettingsCommands(signer=SIGNER, chosen=chosen, is_owner=lambda _tx, user: user == owner)
+    about: dict[str, Any] = {"signer": SIGNER, "chosen": chosen}
+    about["is_owner"] = lambda _tx, user: user == owner
+    return SettingsCommands(personas=PersonaCommands(profile=Path("/nowhere"), **about), **about)
 
 
 def said(text: str, *, user_id: str = "7") -> Incoming:
