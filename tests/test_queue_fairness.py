@@ -6,6 +6,7 @@ test_queue_mutants_control.py against broken queues too.
 
 import time
 from collections import Counter
+from datetime import timedelta
 from typing import ClassVar
 
 import pytest
@@ -213,12 +214,39 @@ async def test_place_in_the_line_is_the_number_of_claims_before(
     for chat_id, priority in (("7", 0), ("7", 0), ("7", 0), ("8", 0), ("8", 0), ("9", 5)):
         await queue.add(a_job(chat_id=chat_id, priority=priority))
     before = await queue.store.read(
-        lambda tx: {number: tx.value("jobs_before", id=number) for number in range(1, 7)}
+        lambda tx: {number: place(tx, number, clock) for number in range(1, 7)}
     )
 
     taken = [await queue.claim(A) for _ in range(6)]
 
     assert [before[job.id] for job in taken if job] == [0, 1, 2, 3, 4, 5]
+
+
+async def test_what_is_paused_or_keeps_failing_is_in_nobodys_way(
+    queue: Queue, clock: FakeClock
+) -> None:
+    for kind in ("browser", "research", "other", "other"):
+        await queue.add(a_job(kind=kind))
+    await queue.pause("browser")
+    until = stamp(clock.now() + timedelta(minutes=5))
+    shell(queue.store.path, BREAKER, kind="research", until=until)
+
+    async def places() -> list[int | None]:
+        return await queue.store.read(
+            lambda tx: [place(tx, number, clock) for number in range(1, 5)]
+        )
+
+    assert await places() == [None, None, 0, 1]
+    clock.advance(301)
+    assert await places() == [None, 0, 1, 2]
+    await queue.pause("*")
+    assert await places() == [None] * 4
+
+
+def place(tx: Tx, number: int, clock: FakeClock) -> int | None:
+    """How many start before it; None when it may not start."""
+    found: int | None = tx.value("jobs_before", id=number, now=stamp(clock.now()))
+    return found
 
 
 @pytest.mark.parametrize("how", ["given back", "rescued", "failed once"])

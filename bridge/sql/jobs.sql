@@ -65,13 +65,22 @@ SELECT * FROM jobs INDEXED BY jobs_live
  ORDER BY id LIMIT :limit
 
 -- name: jobs_before
--- How many claimable jobs go before this pending one; counted up to a hundred of either kind.
-SELECT (SELECT count(*) FROM (SELECT 1 FROM jobs WHERE status = 'pending' AND alone = 0
-                                 AND priority > mine.priority LIMIT 100))
-     + (SELECT count(*) FROM (SELECT 1 FROM jobs WHERE status = 'pending' AND alone = 0
+-- How many jobs will start before this pending one, among the first thousand that are more urgent
+-- and the first thousand that are as urgent. What is paused or keeps failing goes before nobody, and
+-- nothing goes before what itself may not start: that does not wait for its turn.
+WITH closed (kind) AS (SELECT CAST(kind AS TEXT) FROM queues UNION
+                       SELECT CAST(kind AS TEXT) FROM breakers
+                        WHERE :now >= opened_at AND :now < open_until)
+SELECT (SELECT count(*) FROM (SELECT kind FROM jobs WHERE status = 'pending' AND alone = 0
+                                 AND priority > mine.priority LIMIT 1000)
+         WHERE kind NOT IN closed)
+     + (SELECT count(*) FROM (SELECT kind FROM jobs WHERE status = 'pending' AND alone = 0
                                  AND priority = mine.priority AND (turn, id) < (mine.turn, mine.id)
-                              LIMIT 100))
-  FROM jobs AS mine WHERE mine.id = :id AND mine.status = 'pending'
+                              LIMIT 1000)
+         WHERE kind NOT IN closed)
+  FROM jobs AS mine
+ WHERE mine.id = :id AND mine.status = 'pending'
+   AND NOT EXISTS (SELECT 1 FROM closed WHERE kind IN ('*', mine.kind))
 
 -- name: cancel_job
 -- Whoever runs it sees the status and stops.

@@ -24,6 +24,7 @@ ETA_ELAPSED_MIN_S: Final = 20.0
 ROUNDED: Final = ((120, 10), (900, 30))  # what is left below so many seconds: rounded to so many
 HELD_BY: Final = ("model", "budget")
 NUMBERED: Final = re.compile(r"(\d{1,3})/(\d{1,3})\b[\s:.,–·-]*(.*)", re.DOTALL)
+BEFORE_MAX: Final = 100  # jobs that go before another are counted so far
 FOLD: Final = "📋 "  # begins the line above the last steps
 AGAIN: Final = "🔁 "  # begins the line about an earlier attempt
 
@@ -81,7 +82,8 @@ def _waits(view: JobView, language: str) -> str:
     job = view.job
     if job.status is JobStatus.PENDING:
         key = "card_pending_after" if view.before else "card_pending"
-        return say(language, key, before=view.before)
+        before = str(view.before) if view.before < BEFORE_MAX else f"{BEFORE_MAX}+"
+        return say(language, key, before=before)
     if job.status is JobStatus.SCHEDULED:
         key = f"card_waits_{job.held_by}" if job.held_by in HELD_BY else "card_scheduled"
         return say(language, key, at=local_text(job.run_at or "", view.zone, language))

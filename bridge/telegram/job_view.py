@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final
 
 from bridge import results, usage
-from bridge.clock import moment
+from bridge.clock import moment, stamp
 from bridge.models import Job, JobStatus
 from bridge.store import Tx
 from bridge.telegram.times import local_clock
@@ -29,7 +29,7 @@ class JobView:
 
     job: Job
     now: datetime
-    before: int = 0  # jobs that go before it
+    before: int = 0  # jobs, of whatever chat, that start before it
     spent: Spent = field(default_factory=Spent)
     waits_for: tuple[int, ...] = ()  # jobs it is blocked by
     heard_at: str = ""  # when something was last heard of it, while it runs
@@ -74,7 +74,7 @@ def look(
     return JobView(
         job=job,
         now=now,
-        before=int(tx.value("jobs_before", id=job.id) or 0) if pending else 0,
+        before=int(tx.value("jobs_before", id=job.id, now=stamp(now)) or 0) if pending else 0,
         spent=usage.on_card(tx, job.id, job.chat_id),
         waits_for=tuple(row["after_id"] for row in parents),
         heard_at=heard_at or "",

@@ -170,7 +170,7 @@ async def test_a_job_that_waits_says_how_many_are_before_it(bridge: House, chat:
 
     card = await chat.ask("/bg Count the storks")
 
-    assert "2 before you" in card.text
+    assert "2 before it" in card.text
 
 
 async def test_a_job_that_has_fallen_silent_is_shown_so(house: House, chat: Person) -> None:

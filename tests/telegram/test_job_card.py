@@ -51,7 +51,8 @@ def buttons(**changes: Any) -> list[str]:
 
 def test_a_card_in_the_queue_tells_how_many_go_before() -> None:
     assert card() == "I count them.\n\n🛠 #12 · Pelicans\n⏳ In the queue · just go on chatting"
-    assert "⏳ In de wachtrij (3 voor je) · praat gewoon door" in card("nl", before=3)
+    assert "⏳ In de wachtrij (3 ervoor) · praat gewoon door" in card("nl", before=3)
+    assert "(100+ before it)" in card("en", before=250)
 
 
 def test_a_card_of_running_work_shows_bar_step_and_time() -> None:
