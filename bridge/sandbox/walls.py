@@ -13,7 +13,7 @@ import os
 import shutil
 import sys
 import sysconfig
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -85,6 +85,11 @@ class Walls:
         known = list(self.binds)
         binds = (*known, *(bind for bind in more if not _is_seen(bind[0], known)))
         return replace(self, binds=binds, network=network)
+
+    def showing(self, folders: Mapping[str, Path]) -> "Walls":
+        """The same walls, with these folders in these places, read-only."""
+        binds = [(folder, place) for place, folder in folders.items()]
+        return replace(self, binds=(*self.binds, *binds))
 
     def command(self, folder: Path | None, limits: Limits, filters: tuple[int, ...]) -> list[str]:
         """The words before the program that is to run in this folder, or in none of ours.

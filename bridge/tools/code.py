@@ -14,6 +14,7 @@ from bridge.sandbox.folder import Unruly
 from bridge.sandbox.probe import sandbox_of
 from bridge.sandbox.runs import PYTHON, SHELL, Ran, run
 from bridge.sandbox.walls import Limits, Walls
+from bridge.tools.skills import SHOWN_BELOW, skill_folders
 from bridge.tools.untrusted import wrapped
 from bridge.tools.workspace import Workspace
 
@@ -38,12 +39,17 @@ def code_tools(context: "Context") -> list[Tool]:
     if walls is None:
         return []
     workspace = context.workspace
+    skills = {f"{SHOWN_BELOW}/{name}": at for name, at in skill_folders(context.profile).items()}
+
+    async def run_in(language: tuple[str, ...], code: str) -> str:
+        there = {place: folder for place, folder in skills.items() if folder.is_dir()}
+        return await _run(walls.showing(there), workspace, language, code)
 
     async def run_python(given: Input) -> str:
-        return await _run(walls, workspace, PYTHON, str(given["code"]))
+        return await run_in(PYTHON, str(given["code"]))
 
     async def run_shell(given: Input) -> str:
-        return await _run(walls, workspace, SHELL, str(given["command"]))
+        return await run_in(SHELL, str(given["command"]))
 
     packages = [name for name in PACKAGES if find_spec(name) is not None]
     there = f" Installed: {', '.join(packages)}." if packages else ""

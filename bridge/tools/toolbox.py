@@ -14,6 +14,7 @@ from bridge.agent.tool import Tool
 from bridge.models import Job
 from bridge.outgoing import Outgoing
 from bridge.queue import Queue
+from bridge.sandbox.probe import sandbox_of
 from bridge.settings import Settings
 from bridge.tools.apis import api_tools
 from bridge.tools.ask import ask_tools
@@ -72,11 +73,12 @@ FAMILIES: Final[dict[str, Family]] = {
 async def tools_for(context: Context) -> list[Tool]:
     """The tools of this attempt."""
     queue, job, workspace = context.queue, context.job, context.workspace
+    code = context.grants("code") and sandbox_of(context.profile)[0] is not None
     return [
         *report_tools(queue, job, workspace),
         *ask_tools(queue, job),
         *file_tools(workspace),
-        *skill_tools(context.profile),
+        *skill_tools(context.profile, code=code),
         *(
             tool
             for name, family in FAMILIES.items()
