@@ -12,19 +12,10 @@ from working import Shop
 from bridge import received
 from bridge.agent.tool import Tool
 from bridge.emulator.script import Reply, Request, Text, ToolUse
-from bridge.kinds.built_in import BUILT_IN
 from bridge.models import JobStatus
 from bridge.received import Sent
 from bridge.tools import toolbox
 
-FITTING: dict[str, dict[str, Any]] = {
-    "research": {"topic": "e-bikes below 2,000 euros", "depth": 1},
-    "data-processing": {"task": "Add up the prices.", "text": "name;price\nbike;1999\nlock;51\n"},
-    "report-generation": {"topic": "What our bikes cost", "sections": ["Prices", "Advice"]},
-    "api-integration": {"task": "List the open invoices.", "api": "books"},
-    "browser": {"task": "Read the opening hours.", "url": "https://shop.example.com"},
-    "code": {"task": "A program that adds up a column."},
-}
 BILL = json.dumps({"customer": "Jansen", "hours": 2})
 WORK = """
 from pathlib import Path
@@ -61,36 +52,6 @@ def given(shop: Shop) -> list[str]:
 # --- the agent ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", BUILT_IN)
-async def test_a_built_in_kind_runs_from_its_data_to_its_result(shop: Shop, name: str) -> None:
-    calls = [
-        ToolUse("report_progress", {"step": "looking", "percent": 20}),
-        ToolUse("write_file", {"path": "out.md", "content": "# Found"}),
-        ToolUse("attach_file", {"path": "out.md", "caption": "All of it"}),
-    ]
-
-    def work(request: Request) -> Reply | None:
-        if not request.is_worker:
-            return None
-        done = len(request.all_tool_results)
-        return Reply([calls[done] if done < len(calls) else Text("This was found.")])
-
-    shop.claude.script.rules.insert(0, work)
-    data = json.dumps(FITTING[name])
-    job = await shop.queue.add(a_job(prompt="Do it", kind=name, data=data))
-    await shop.worker()
-
-    done = await shop.job_is(job.id, JobStatus.DONE)
-
-    assert done.result == "This was found."
-    assert shop.rows("SELECT name, caption FROM job_files") == [
-        {"name": "out.md", "caption": "All of it"}
-    ]
-    assert "\n\nThis job " in system(shop).replace("\\n", "\n")
-    shown = json.loads(told(shop).partition("Data:\n")[2])
-    assert shown.items() >= FITTING[name].items()
-
-
 @pytest.mark.parametrize(
     ("name", "own", "others"),
     [
@@ -112,40 +73,6 @@ async def test_a_kind_has_the_tools_of_its_craft(
 
     assert own <= {*given(shop)}
     assert not others & {*given(shop)}
-
-
-async def test_data_is_processed_by_a_program_that_really_runs(shop: Shop) -> None:
-    sent = Sent(chat_id="7", message_id=9, name="prices.csv", media_type="text/csv")
-    file = received.keep(shop.settings.files_dir, sent, b"name;price\nbike;1999\nlock;51\n")
-    program = (
-        "import csv\n"
-        "rows = [*csv.DictReader(open('input/prices.csv'), delimiter=';')]\n"
-        "open('sum.txt', 'w').write(str(sum(int(row['price']) for row in rows)))\n"
-        "print(len(rows), 'rows')\n"
-    )
-    calls = [
-        ToolUse("run_python", {"code": program}),
-        ToolUse("read_file", {"path": "sum.txt"}),
-        ToolUse("attach_file", {"path": "sum.txt", "caption": ""}),
-    ]
-
-    def work(request: Request) -> Reply | None:
-        told = request.all_tool_results
-        if len(told) < len(calls):
-            return Reply([calls[len(told)]])
-        finish = {"summary": f"Together {told[1].text}.", "result_markdown": told[0].text}
-        return Reply([ToolUse("finish", finish)])
-
-    shop.claude.script.rules.insert(0, work)
-    data = received.job_data([file], {"task": "Add up the prices"})
-    await shop.queue.add(a_job(kind="data-processing", data=data))
-    await shop.worker()
-
-    done = await shop.job_is(1, JobStatus.DONE)
-
-    assert "2 rows" in (done.result or "")
-    assert shop.rows("SELECT summary FROM job_results") == [{"summary": "Together 2050."}]
-    assert shop.rows("SELECT path FROM job_files") == [{"path": "sum.txt"}]
 
 
 async def test_the_agent_is_told_its_craft_only_in_a_job_of_that_kind(shop: Shop) -> None:
