@@ -1,9 +1,9 @@
 """The model provider: one streamed request, its reply, and its errors in our words.
 
-The only module that imports anthropic, and only when the first request is made: the import costs
-about a second and 60 MB, which an idle process does without. No retries here; whoever calls knows
-whether a person is waiting. A stream that ends early is a failure, never a finished turn: the SDK
-gives back half a tool call without raising (measured with 2.12.0).
+The only module that imports anthropic: only when the first request is made, which an idle process
+does without, and only the part that a request needs (docs/adr/0011). No retries here; whoever calls
+knows whether a person is waiting. A stream that ends early is a failure, never a finished turn: the
+SDK gives back half a tool call without raising (measured with 2.12.0).
 """
 
 import asyncio
@@ -13,6 +13,7 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
+from bridge.agent.on_demand import gather_on_demand
 from bridge.agent.providers import Provider, portable, provider_at, without_thoughts
 from bridge.errors import ModelRefused, ModelUnavailable
 from bridge.prices import Usage
@@ -151,8 +152,9 @@ class AnthropicModel:
             self._client = None
 
     def _connect(self) -> "AsyncAnthropic":
-        # 2,900 modules that stay for good: collecting among them costs a fifth of the import, and
-        # later a pause of a tenth of a second in the middle of an answer.
+        # A thousand modules that stay for good: collecting among them costs a fifth of the import,
+        # and later a pause in the middle of an answer.
+        gather_on_demand("anthropic")
         gc.disable()
         try:
             import anthropic

@@ -20,6 +20,7 @@ from bridge.agent.model import (
     failure,
     status_failure,
 )
+from bridge.agent.on_demand import gather_on_demand
 from bridge.errors import ConfigError, ModelRefused, ModelUnavailable
 from bridge.prices import Usage
 
@@ -78,6 +79,7 @@ class OpenAIModel:
             self._client = None
 
     def _connect(self) -> "AsyncOpenAI":
+        gather_on_demand("openai")
         try:
             import httpx2
             import openai

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from bridge import failpoints
+from bridge.agent.on_demand import gather_on_demand
 from bridge.errors import KittError
 from bridge.migrate import migrations
 from bridge.programs import run_bridge, run_worker
@@ -33,7 +34,8 @@ from bridge.store import statements
 
 _PR_SET_PDEATHSIG: Final = 1
 WANTED: Final = (
-    "anthropic.resources.messages",
+    "anthropic._client",
+    "anthropic.resources.messages.messages",
     "bridge.telegram.app",
     "bridge.worker",
 )
@@ -72,6 +74,7 @@ def main() -> int:
 
 def _warm_up() -> None:
     """Import what the programs would import, once; their garbage collector need not look at it."""
+    gather_on_demand("anthropic")
     for name in WANTED:
         import_module(name)
     import httpx

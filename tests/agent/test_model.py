@@ -353,6 +353,28 @@ def test_sdk_is_not_imported_before_the_first_request() -> None:
     assert done.stdout == "[]\n"
 
 
+def test_first_request_loads_no_more_of_the_sdk_than_it_needs() -> None:
+    program = (
+        "import asyncio, sys\nfrom bridge.agent.model import AnthropicModel, Request\n"
+        "from bridge.errors import ModelUnavailable\n"
+        "ask = Request(model='claude-haiku-5-5', system='', messages=[], tools=[], max_tokens=9)\n"
+        "model = AnthropicModel(key='sk-ant-x', base_url='http://127.0.0.1:1')\n"
+        "try: asyncio.run(model.stream(ask))\n"
+        "except ModelUnavailable: pass\n"
+        "print(sum(name.startswith('anthropic.') for name in sys.modules))\n"
+        "print('anthropic.resources.messages' in sys.modules)\n"
+        "print('anthropic.resources.beta' in sys.modules)\n"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=30
+    )
+
+    count, messages, beta = done.stdout.split()
+    assert (messages, beta) == ("True", "False")
+    assert int(count) < 1_400  # all of it: 2,900
+
+
 async def test_model_that_was_never_asked_closes(claude: ClaudeEmulator) -> None:
     await AnthropicModel(key=KEY, base_url=claude.base_url).close()
 
