@@ -1,4 +1,4 @@
-"""A terminal in which a person types `kitt …`: real processes in a folder of their own."""
+"""A terminal in which a person types `kitt …`: processes in a folder of their own."""
 
 import json
 import os
@@ -7,6 +7,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from warm import warm
 
 OURS = ("KITT_", "TELEGRAM_", "ANTHROPIC_")
 TOKEN = "123456789:AAcanary-of-a-bot-token-abcdefg"
@@ -43,13 +45,11 @@ class Terminal:
 
     def kitt(self, *arguments: str | bytes, stdin: str = "", **environ: str) -> Done:
         """Run `kitt` with these arguments to its end."""
-        done = subprocess.run(
-            [sys.executable, "-m", "bridge", *arguments],
-            cwd=self.folder,
-            env=self.environ(**environ),
-            input=stdin.encode("utf-8", "surrogateescape"),
-            capture_output=True,
-            timeout=40,
+        done = warm().run(
+            [os.fsdecode(argument) for argument in arguments],
+            folder=self.folder,
+            environ=self.environ(**environ),
+            given=stdin.encode("utf-8", "surrogateescape"),
         )
         out, err = done.stdout.decode(), done.stderr.decode()
         for secret in (TOKEN, TOKEN.partition(":")[2], KEY):
