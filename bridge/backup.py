@@ -1,10 +1,11 @@
-"""`kitt backup FILE` and `kitt restore FILE`: the database as one file that was checked.
+"""`kitt backup FILE` and `kitt restore FILE`: all that cannot be made again, as one checked file.
 
 A backup is taken while everything runs: SQLite writes what it sees at one moment into a new file,
-and writers go on (measured: 0.8 s for 300 MB; a copy in slices starts anew with every commit). The
-jobs' own files are folders beside the database and not in it.
+and writers go on (measured: 0.8 s for 300 MB; a copy in slices starts anew with every commit). Then
+come the files that belong to it (archive.py). A database alone is put back as well.
 """
 
+import asyncio
 import os
 import shutil
 import sqlite3
@@ -15,6 +16,7 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Final
 
+from bridge import archive
 from bridge.clock import Clock, stamp
 from bridge.database_file import gate_of, part_of, sync, take_place
 from bridge.errors import ConfigError, StoreBusy, StoreDamaged
@@ -32,16 +34,42 @@ _DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """What a checked copy of the database is."""
+    """What a checked copy is."""
 
     path: Path
     megabytes: float
     jobs: int
     seconds: float
+    files: int = 0
+    set_aside: int = 0  # files that were there, and differed
 
 
 async def backup(settings: Settings, target: Path, *, force: bool, clock: Clock) -> Copy:
-    """Write the database into `target`, which is there only when it is whole and was checked.
+    """Write everything into `target`, which is there only when it is whole.
+
+    Raises: as copy_database.
+    """
+    need_database(settings)
+    target = _checked_target(settings, target, force=force)
+    started = clock.monotonic()
+    with part_of(_beside(target, ".database")) as database:
+        copy = await copy_database(settings, database, force=True, clock=clock)
+        with part_of(target) as part:
+            found = _attached(database)
+            files = await asyncio.to_thread(archive.pack, settings, database, found, part)
+            take_place(part, target)
+    store = await Store.open(settings.database, settings.run_dir)
+    try:
+        when = stamp(clock.now())
+        await store.write(lambda tx: tx.run("put_meta", name=LAST_BACKUP, value=when))
+    finally:
+        await store.close()
+    megabytes, seconds = target.stat().st_size / 1e6, clock.monotonic() - started
+    return Copy(target, megabytes, copy.jobs, seconds, files)
+
+
+async def copy_database(settings: Settings, target: Path, *, force: bool, clock: Clock) -> Copy:
+    """Write the database alone into `target`, which is there only when it is whole and was checked.
 
     Raises: ConfigError when there is no database, or when `target` exists already (unless `force`)
     or cannot be written, TryLater when the disk is full, StoreDamaged.
@@ -56,15 +84,15 @@ async def backup(settings: Settings, target: Path, *, force: bool, clock: Clock)
             await store.copy_to(part)
             jobs = checked(part)
             take_place(part, target)
-        when = stamp(clock.now())
-        await store.write(lambda tx: tx.run("put_meta", name=LAST_BACKUP, value=when))
     finally:
         await store.close()
     return Copy(target, target.stat().st_size / 1e6, jobs, clock.monotonic() - started)
 
 
 def restore(settings: Settings, source: Path, *, clock: Clock) -> tuple[Copy, Path | None]:
-    """Put a backup in the database's place; what was there is kept beside it, and is named.
+    """Put a backup in place; what was there is kept beside it, and the database's is named.
+
+    The database is the last, so that a restore that was interrupted can be done again.
 
     Raises: AlreadyRunning while KITT runs, StoreBusy while another program has the database open,
     ConfigError, StoreDamaged when `source` is none that can be used. Then nothing was changed.
@@ -74,25 +102,29 @@ def restore(settings: Settings, source: Path, *, clock: Clock) -> tuple[Copy, Pa
         raise ConfigError(f"{source} is not a file: name one that `kitt backup` made.")
     make_folders(settings)
     database, started = settings.database, clock.monotonic()
+    whole = archive.is_archive(source)
+    files = aside = 0
     with _nobody_runs(settings), part_of(database) as part:
-        if any(_beside(source, end).exists() for end in _HELPERS):
+        if not whole and any(_beside(source, end).exists() for end in _HELPERS):
             raise ConfigError(
                 f"{source} is still in use, or was copied while it was: name a file that "
                 "`kitt backup` made."
             )
         with translated(part):
-            shutil.copyfile(source, part)
+            (archive.take_database if whole else shutil.copyfile)(source, part)
         jobs = checked(part, named=source)
         with translated(part):
             _go_on_counting(part, database, settings.jobs_dir)
             sync(part)  # now, so that nobody waits for the disk at the gate
+        if whole:
+            files, aside = archive.put_files(settings, source, _moment(clock))
         # Whoever opens the database meanwhile would keep the old file, and SQLite would apply the
         # log beside it to the restored one.
         with gate_of(database):
             kept = _set_aside(database, clock)
             take_place(part, database)
-    copy = Copy(database, database.stat().st_size / 1e6, jobs, clock.monotonic() - started)
-    return copy, kept
+    megabytes, seconds = database.stat().st_size / 1e6, clock.monotonic() - started
+    return Copy(database, megabytes, jobs, seconds, files, aside), kept
 
 
 def checked(path: Path, *, named: Path | None = None) -> int:
@@ -116,6 +148,12 @@ def checked(path: Path, *, named: Path | None = None) -> int:
                 f"{ours})."
             )
         return int(connection.execute("SELECT count(*) FROM jobs").fetchone()[0])
+
+
+def _attached(copy: Path) -> list[tuple[int, str]]:
+    """The jobs and paths of the files that jobs attached to their results."""
+    with closing(sqlite3.connect(f"{copy.as_uri()}?mode=ro&immutable=1", uri=True)) as connection:
+        return connection.execute("SELECT DISTINCT job_id, path FROM job_files").fetchall()
 
 
 def _verdict(connection: sqlite3.Connection) -> str:
@@ -228,10 +266,14 @@ def _move_helpers(database: Path, kept: Path) -> None:
 
 
 def _unused_name(database: Path, clock: Clock) -> Path:
-    when = stamp(clock.now())[:19].translate(str.maketrans(" ", "-", "-:"))
-    first = database.with_name(f"{database.name}.before-restore-{when}")
+    first = database.with_name(f"{database.name}{archive.SET_ASIDE}{_moment(clock)}")
     names = chain([first], (_beside(first, f"-{number}") for number in count(2)))
     return next(name for name in names if not name.exists())
+
+
+def _moment(clock: Clock) -> str:
+    """Now, as it may stand in the name of a file."""
+    return stamp(clock.now())[:19].translate(str.maketrans(" ", "-", "-:"))
 
 
 def _name_too(database: Path, kept: Path) -> None:

@@ -79,7 +79,7 @@ RINGS: Final[dict[str, int]] = {
     **dict.fromkeys(("telegram", "worker", "scheduler", "web", "keeper"), 3),
     **dict.fromkeys(("cli*", "programs", "setup", "env_file", "doctor*", "__main__"), 4),
     **dict.fromkeys(("process", "supervision*", "listener", "monitor*"), 4),
-    **dict.fromkeys(("troubles", "watchdog", "startup", "backup"), 4),
+    **dict.fromkeys(("troubles", "watchdog", "startup", "backup", "archive"), 4),
     **dict.fromkeys(("emulator", "prove"), 5),
 }
 PEERS: Final = ("telegram", "worker", "scheduler", "web")  # never import each other

@@ -17,7 +17,8 @@ import pytest
 from fakes import FakeClock, a_job, shell
 from waiting import until
 
-from bridge.backup import backup, checked, restore
+from bridge.archive import take_database
+from bridge.backup import backup, checked, copy_database, restore
 from bridge.cli import main
 from bridge.errors import AlreadyRunning, ConfigError, StoreBusy, StoreDamaged
 from bridge.process import SlotLock
@@ -88,7 +89,7 @@ async def writers(settings: Settings) -> AsyncIterator[list[asyncio.subprocess.P
 async def test_backup_is_a_private_file_that_was_checked(
     settings: Settings, clock: FakeClock, tmp_path: Path
 ) -> None:
-    copy = await backup(settings, tmp_path / "copy.db", force=False, clock=clock)
+    copy = await copy_database(settings, tmp_path / "copy.db", force=False, clock=clock)
 
     assert (copy.path, copy.jobs) == (tmp_path / "copy.db", 3)
     assert copy.path.stat().st_mode & 0o777 == 0o600
@@ -107,7 +108,7 @@ async def test_backup_under_load_restored_is_consistent(
         for _ in range(20):
             await writer.stdout.readline()
     before = jobs_in(settings.database)
-    copy = await backup(settings, tmp_path / "copy.db", force=False, clock=clock)
+    copy = await copy_database(settings, tmp_path / "copy.db", force=False, clock=clock)
     after = jobs_in(settings.database)
     await until(lambda: jobs_in(settings.database) > after)  # they went on
     for writer in writers:
@@ -138,9 +139,9 @@ async def test_existing_file_is_replaced_only_by_force(
     target.write_text("Mine")
 
     with pytest.raises(ConfigError, match="exists already: name another file, or add --force"):
-        await backup(settings, target, force=False, clock=clock)
+        await copy_database(settings, target, force=False, clock=clock)
     assert target.read_text() == "Mine"
-    await backup(settings, target, force=True, clock=clock)
+    await copy_database(settings, target, force=True, clock=clock)
 
     assert checked(target) == 3
 
@@ -157,7 +158,7 @@ async def test_backup_of_no_database_makes_nothing_and_replaces_nothing(
     target.write_text("A good one")
 
     with pytest.raises(ConfigError, match=r"no database at .*elsewhere.*: set KITT_PROFILE"):
-        await backup(settings, target, force=True, clock=clock)
+        await copy_database(settings, target, force=True, clock=clock)
 
     assert target.read_text() == "A good one"
     assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == sorted(
@@ -173,7 +174,7 @@ async def test_backup_refuses_a_place_that_can_be_none(
     settings: Settings, clock: FakeClock, name: str
 ) -> None:
     with pytest.raises(ConfigError, match="name a"):
-        await backup(settings, settings.memory / name, force=True, clock=clock)
+        await copy_database(settings, settings.memory / name, force=True, clock=clock)
 
     assert jobs_in(settings.database) == 3
 
@@ -188,7 +189,7 @@ async def test_backup_replaces_no_device_and_no_pipe(
 
     with pytest.raises(ConfigError, match="pipe is no file and cannot be made one"):
         target = pipe if way == "itself" else target
-        await backup(settings, target, force=True, clock=clock)
+        await copy_database(settings, target, force=True, clock=clock)
 
     assert pipe.is_fifo()
 
@@ -201,11 +202,18 @@ async def test_backup_to_a_link_replaces_what_it_leads_to(
     link.symlink_to("copy.db")
 
     with pytest.raises(ConfigError, match=r"copy\.db exists already"):
-        await backup(settings, link, force=False, clock=clock)
-    copy = await backup(settings, link, force=True, clock=clock)
+        await copy_database(settings, link, force=False, clock=clock)
+    copy = await copy_database(settings, link, force=True, clock=clock)
 
     assert (copy.path, link.is_symlink()) == (tmp_path / "copy.db", True)
     assert checked(tmp_path / "copy.db") == 3
+
+
+def database_of(archive: Path, folder: Path) -> Path:
+    """The database of a backup, taken out of it."""
+    found = folder / "taken.db"
+    take_database(archive, found)
+    return found
 
 
 def killed_at(number: int, act: Callable[[], object]) -> bool:
@@ -252,7 +260,7 @@ def test_backup_killed_at_any_moment_is_whole_or_absent(tmp_path: Path) -> None:
         crashed = killed_at(number, back_up)
         found.add(target.exists())
         if target.exists():
-            assert checked(target) == 3
+            assert checked(database_of(target, tmp_path)) == 3
         asyncio.run(backup(settings, target, force=True, clock=clock))
         assert not list(tmp_path.glob(f".copy-{number}.*"))  # nor what the killed one left
     assert found == {True, False}
@@ -273,6 +281,7 @@ def test_restore_killed_at_any_moment_leaves_the_old_database_or_the_new(
     clock = FakeClock()
     settings = Settings(profile=tmp_path / "profile")
     settings.memory.mkdir(parents=True)
+    (settings.profile / "KITT.md").write_text("Once")
     asyncio.run(add(settings, clock, 3))
     copy = asyncio.run(backup(settings, tmp_path / "copy.db", force=False, clock=clock)).path
     found = set()
@@ -280,6 +289,7 @@ def test_restore_killed_at_any_moment_leaves_the_old_database_or_the_new(
     while crashed:
         number += 1
         asyncio.run(add(settings, clock, 2))
+        (settings.profile / "KITT.md").write_text("Since")
         before = jobs_in(settings.database)
         crashed = killed_at(number, lambda: restore(settings, copy, clock=clock))
         jobs = jobs_in(settings.database)
@@ -289,6 +299,7 @@ def test_restore_killed_at_any_moment_leaves_the_old_database_or_the_new(
         restore(settings, copy, clock=clock)
         clock.advance(1)
         assert jobs_in(settings.database) == 3
+        assert (settings.profile / "KITT.md").read_text() == "Once"
         assert not list(settings.memory.glob(".*.part"))
     assert found == {3, 5}
     assert number > 5
@@ -297,7 +308,7 @@ def test_restore_killed_at_any_moment_leaves_the_old_database_or_the_new(
 async def test_restore_keeps_what_was_there(
     settings: Settings, clock: FakeClock, tmp_path: Path
 ) -> None:
-    copy = await backup(settings, tmp_path / "copy.db", force=False, clock=clock)
+    copy = await copy_database(settings, tmp_path / "copy.db", force=False, clock=clock)
     await add(settings, clock, 2)
 
     restored, kept = restore(settings, copy.path, clock=clock)
@@ -312,7 +323,7 @@ async def test_restore_keeps_what_was_there(
 async def test_restores_of_one_second_keep_what_was_there_before_each(
     settings: Settings, clock: FakeClock, tmp_path: Path
 ) -> None:
-    copy = await backup(settings, tmp_path / "copy.db", force=False, clock=clock)
+    copy = await copy_database(settings, tmp_path / "copy.db", force=False, clock=clock)
     kept = []
 
     for jobs in (1, 2, 3):
@@ -325,7 +336,7 @@ async def test_restores_of_one_second_keep_what_was_there_before_each(
 async def test_restore_where_a_file_has_one_name_only_keeps_a_copy(
     settings: Settings, clock: FakeClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    copy = await backup(settings, tmp_path / "copy.db", force=False, clock=clock)
+    copy = await copy_database(settings, tmp_path / "copy.db", force=False, clock=clock)
     await add(settings, clock, 2)
     monkeypatch.setattr(os, "link", no_links)
 
@@ -359,7 +370,7 @@ async def grown(settings: Settings, *, log: Path) -> None:
 async def test_restore_that_cannot_keep_what_was_there_says_why(
     settings: Settings, clock: FakeClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    copy = await backup(settings, tmp_path / "copy.db", force=False, clock=clock)
+    copy = await copy_database(settings, tmp_path / "copy.db", force=False, clock=clock)
     await grown(settings, log=tmp_path / "log")
     await add(settings, clock, 1)
     monkeypatch.setattr(os, "link", no_links)
@@ -377,7 +388,7 @@ async def test_restore_that_cannot_keep_what_was_there_says_why(
 async def test_restore_refuses_a_database_that_is_not_damaged_but_cannot_be_written(
     settings: Settings, clock: FakeClock, tmp_path: Path
 ) -> None:
-    copy = await backup(settings, tmp_path / "copy.db", force=False, clock=clock)
+    copy = await copy_database(settings, tmp_path / "copy.db", force=False, clock=clock)
     whole = tmp_path / "whole"
     shutil.copy(settings.database, whole)
     await grown(settings, log=tmp_path / "log")
@@ -409,7 +420,7 @@ def test_program_that_starts_while_a_backup_is_put_back_opens_the_restored_file(
     settings = Settings(profile=tmp_path / "profile")
     settings.memory.mkdir(parents=True)
     asyncio.run(add(settings, clock, 3))
-    copy = asyncio.run(backup(settings, tmp_path / "copy.db", force=False, clock=clock))
+    copy = asyncio.run(copy_database(settings, tmp_path / "copy.db", force=False, clock=clock))
     asyncio.run(add(settings, clock, 2))
     said = tmp_path / "said"
     command = (sys.executable, "-c", WRITE, settings.database, settings.run_dir, "1")
@@ -441,7 +452,7 @@ def test_program_that_starts_while_a_backup_is_put_back_opens_the_restored_file(
 async def test_restore_refuses_while_a_program_has_only_just_opened_the_database(
     settings: Settings, clock: FakeClock, tmp_path: Path
 ) -> None:
-    copy = await backup(settings, tmp_path / "copy.db", force=False, clock=clock)
+    copy = await copy_database(settings, tmp_path / "copy.db", force=False, clock=clock)
     restore(settings, copy.path, clock=clock)  # which is not in WAL mode
     store = await Store.open(settings.database, settings.run_dir)
 
@@ -454,7 +465,7 @@ async def test_restore_refuses_while_a_program_has_only_just_opened_the_database
 async def test_log_of_a_database_that_is_gone_is_not_taken_for_that_of_the_restored_one(
     settings: Settings, clock: FakeClock, tmp_path: Path
 ) -> None:
-    copy = await backup(settings, tmp_path / "copy.db", force=False, clock=clock)
+    copy = await copy_database(settings, tmp_path / "copy.db", force=False, clock=clock)
     await grown(settings, log=tmp_path / "log")
     settings.database.unlink()
     shutil.copy(tmp_path / "log", f"{settings.database}-wal")
@@ -470,7 +481,7 @@ async def test_log_of_a_database_that_is_gone_is_not_taken_for_that_of_the_resto
 async def test_new_jobs_do_not_get_the_files_of_jobs_the_backup_does_not_know(
     settings: Settings, clock: FakeClock, tmp_path: Path
 ) -> None:
-    copy = await backup(settings, tmp_path / "copy.db", force=False, clock=clock)
+    copy = await copy_database(settings, tmp_path / "copy.db", force=False, clock=clock)
     await add(settings, clock, 4)
     folder = settings.jobs_dir / "6"
     folder.mkdir(parents=True)
@@ -486,7 +497,7 @@ async def test_new_jobs_do_not_get_the_files_of_jobs_the_backup_does_not_know(
 async def test_new_jobs_have_new_numbers_whatever_folders_are_called(
     settings: Settings, clock: FakeClock, tmp_path: Path, odd: str
 ) -> None:
-    copy = await backup(settings, tmp_path / "copy.db", force=False, clock=clock)
+    copy = await copy_database(settings, tmp_path / "copy.db", force=False, clock=clock)
     await add(settings, clock, 4)  # they have left no folder
     (settings.jobs_dir / odd).mkdir(parents=True)
 
@@ -504,7 +515,7 @@ async def test_backup_leaves_the_parts_of_others_alone(
     for part in (*others, killed):
         part.touch()
 
-    await backup(settings, tmp_path / "copy.db", force=False, clock=clock)
+    await copy_database(settings, tmp_path / "copy.db", force=False, clock=clock)
 
     assert all(part.exists() for part in others)
     assert not killed.exists()
@@ -513,7 +524,7 @@ async def test_backup_leaves_the_parts_of_others_alone(
 async def test_restore_puts_a_database_where_none_is(
     settings: Settings, clock: FakeClock, tmp_path: Path
 ) -> None:
-    copy = await backup(settings, tmp_path / "copy.db", force=False, clock=clock)
+    copy = await copy_database(settings, tmp_path / "copy.db", force=False, clock=clock)
     settings.database.unlink()
 
     _, kept = restore(settings, copy.path, clock=clock)
@@ -526,7 +537,7 @@ async def test_restore_puts_a_database_where_none_is(
 async def test_restore_waits_until_kitt_is_stopped(
     settings: Settings, clock: FakeClock, tmp_path: Path, slot: str
 ) -> None:
-    copy = await backup(settings, tmp_path / "copy.db", force=False, clock=clock)
+    copy = await copy_database(settings, tmp_path / "copy.db", force=False, clock=clock)
     await add(settings, clock, 1)
 
     with (
@@ -541,7 +552,7 @@ async def test_restore_waits_until_kitt_is_stopped(
 async def test_restore_refuses_while_another_program_has_the_database_open(
     settings: Settings, clock: FakeClock, tmp_path: Path
 ) -> None:
-    copy = await backup(settings, tmp_path / "copy.db", force=False, clock=clock)
+    copy = await copy_database(settings, tmp_path / "copy.db", force=False, clock=clock)
     await add(settings, clock, 1)
 
     with closing(sqlite3.connect(settings.database)) as person:
@@ -556,7 +567,7 @@ async def test_restore_refuses_while_another_program_has_the_database_open(
 async def test_damaged_database_is_replaced_with_all_that_belongs_to_it(
     settings: Settings, clock: FakeClock, tmp_path: Path
 ) -> None:
-    copy = await backup(settings, tmp_path / "copy.db", force=False, clock=clock)
+    copy = await copy_database(settings, tmp_path / "copy.db", force=False, clock=clock)
     settings.database.write_bytes(b"This is no database. " * 500)
     for helper in ("-wal", "-shm"):
         settings.database.with_name(f"kitt.db{helper}").write_text("of the damaged one")
@@ -573,7 +584,7 @@ async def test_damaged_database_is_replaced_with_all_that_belongs_to_it(
 async def test_file_that_is_no_backup_is_refused(
     settings: Settings, clock: FakeClock, tmp_path: Path
 ) -> None:
-    copy = (await backup(settings, tmp_path / "copy.db", force=False, clock=clock)).path
+    copy = (await copy_database(settings, tmp_path / "copy.db", force=False, clock=clock)).path
     text, newer, foreign, torn, live = (tmp_path / name for name in ("a", "b", "c", "d", "e"))
     text.write_text("Hello, I am a text. " * 500)
     shutil.copy(copy, newer)
@@ -602,7 +613,7 @@ async def test_file_that_is_no_backup_is_refused(
 
 async def test_rows_that_refer_to_none_are_damage(settings: Settings, clock: FakeClock) -> None:
     target = settings.memory / "copy.db"
-    await backup(settings, target, force=False, clock=clock)
+    await copy_database(settings, target, force=False, clock=clock)
     shell(target, "INSERT INTO job_events (job_id, at, attempt, event) VALUES (99, '', 1, 'added')")
 
     with pytest.raises(StoreDamaged, match="refer to others"):
@@ -611,7 +622,7 @@ async def test_rows_that_refer_to_none_are_damage(settings: Settings, clock: Fak
 
 async def test_full_disk_of_the_backup_is_named(settings: Settings, clock: FakeClock) -> None:
     with pytest.raises(ConfigError, match=r"/proc/copy.db cannot be opened"):
-        await backup(settings, Path("/proc/copy.db"), force=False, clock=clock)
+        await copy_database(settings, Path("/proc/copy.db"), force=False, clock=clock)
 
 
 async def test_the_commands_say_what_they_did_and_what_is_missing(
@@ -620,13 +631,14 @@ async def test_the_commands_say_what_they_did_and_what_is_missing(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    (settings.profile / "KITT.md").write_text("You are KITT.")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("KITT_PROFILE", str(settings.profile))
 
     assert await asyncio.to_thread(main, ["backup", "copy.db"]) == 0
     said = capsys.readouterr().out
-    assert re.search(rf"{re.escape(str(tmp_path))}/copy.db: 0\.\d MB, 3 jobs, 0\.", said)
-    assert f"copy {settings.jobs_dir} too" in said
+    assert re.search(rf"{re.escape(str(tmp_path))}/copy.db: 0\.\d MB, 3 jobs, 1 files, 0\.", said)
+    assert "Not in it: .env" in said
     assert await asyncio.to_thread(main, ["backup", "copy.db"]) == 78
     assert await asyncio.to_thread(main, ["restore", "copy.db"]) == 0
     said = capsys.readouterr().out
