@@ -37,13 +37,22 @@ from bridge.work import Work
 CALLS_MAX: Final = 60
 
 
-async def attempt_at(work: Work, job: Job, end: Callable[[Tx, Outcome], None]) -> None:
+async def attempt_at(
+    work: Work,
+    job: Job,
+    end: Callable[[Tx, Outcome], None],
+    within: Callable[[float], None],
+) -> None:
     """Work on a job until `end` has run, in the transaction that stores its last message.
+
+    `within` is told how many seconds its kind gives it.
 
     Raises: KindRefused, Failed, LeaseLost, JobWaits, ModelUnavailable, ModelRefused,
     TurnLimitReached, BudgetUsedUp.
     """
     kind, payload = await asyncio.to_thread(_kind_of, work, job)
+    if kind is not None and kind.budget.timeout_s is not None:
+        within(kind.budget.timeout_s)
     workspace = Workspace(work.settings.jobs_dir / str(job.id))
     if kind is not None and kind.handler is not None:
         await _handled(work, kind.handler, _task(work, job, workspace, payload), workspace, end)
@@ -57,6 +66,7 @@ async def attempt_at(work: Work, job: Job, end: Callable[[Tx, Outcome], None]) -
             closing=closing,
             outgoing=work.outgoing,
             granted=kind.tools if kind else None,
+            kinds=tuple(await asyncio.to_thread(work.kinds.usable, packages=True)),
             chromium=work.chromium,
         )
         await _turn(work, context, kind, payloads.shown(job.data, payload), end)

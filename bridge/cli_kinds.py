@@ -32,8 +32,6 @@ def fitted(
         handled = kind.description if kind.handler else ""
         filled["prompt"] = request_of(kind, payload) if payload is not None else handled
     filled.setdefault("priority", kind.priority)
-    if kind.budget.timeout_s is not None:
-        filled.setdefault("timeout", kind.budget.timeout_s)
     return filled
 
 

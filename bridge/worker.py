@@ -330,6 +330,10 @@ class Worker:
             if not self._draining:
                 running.following = self._queue.claim_in(tx, self._who)
 
+        def within(seconds: float) -> None:
+            if job.timeout_s is None:  # what was said of this one job comes first
+                running.ends_at = self._clock.monotonic() + seconds
+
         from bridge.attempt import attempt_at  # with all tools: not before there is a job
 
-        await attempt_at(self._work, job, end)
+        await attempt_at(self._work, job, end, within)

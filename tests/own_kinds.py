@@ -1,7 +1,12 @@
 """Kinds of jobs as a person writes them into the profile."""
 
+import sys
 from pathlib import Path
 from typing import Final
+
+import pytest
+
+from bridge.kinds.registry import GROUP
 
 INVOICE: Final = """
 from pydantic import BaseModel, Field
@@ -45,3 +50,15 @@ def write_kind(profile: Path, text: str = INVOICE, *, name: str = "invoice") -> 
     path.write_text(text)
     path.chmod(0o644)
     return path
+
+
+def install_kind(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str = INVOICE) -> None:
+    """An installed package that offers a kind."""
+    site = folder / "site"
+    about = site / "bills-1.0.dist-info"
+    about.mkdir(parents=True)
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: bills\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text(f"[{GROUP}]\ninvoice = bills_of_a_package:KIND\n")
+    (site / "bills_of_a_package.py").write_text(text)
+    monkeypatch.syspath_prepend(str(site))
+    monkeypatch.delitem(sys.modules, "bills_of_a_package", raising=False)

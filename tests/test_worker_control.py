@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from disk import Disk
 from fakes import a_job
+from own_kinds import write_kind
 from transactions import watched
 from waiting import until
 from working import Shop, quick
@@ -233,6 +234,26 @@ async def test_attempt_that_takes_too_long_fails_and_frees_its_place(
     await shop.claude.wait_for(lambda _records: record.hung_up, timeout_s=HANG_UP_S)
     assert len(shop.rows("SELECT * FROM deliveries WHERE kind = 'failure'")) == 1
     assert (await shop.job_is(2, JobStatus.DONE)).worker_id == worker.worker_id
+
+
+@pytest.mark.parametrize(("own_s", "ends_s"), [(None, 60.0), (90.0, 90.0)])
+async def test_a_kind_limits_its_jobs_wherever_they_come_from_unless_they_say_more(
+    shop: Shop, own_s: float | None, ends_s: float
+) -> None:
+    """Rows as a schedule, a part of a job or a hand makes them say nothing of it."""
+    shop.claude.order(Fault(first_token_s=60))
+    slow = 'KIND = Kind(name="slow", description="x", budget=Budget(timeout_s=60))'
+    write_kind(shop.folder, f"from bridge.kinds import Budget, Kind\n{slow}\n", name="slow")
+    await shop.queue.add(quick(7, kind="slow", timeout_s=own_s))
+    await shop.worker()
+    await shop.asked(1)
+
+    shop.advance(ends_s - 1)
+    await shop.look()
+    assert (await shop.queue.get(1)).status is JobStatus.RUNNING
+    shop.advance(2)
+
+    assert (await shop.job_is(1, JobStatus.FAILED)).error == "timeout"
 
 
 async def test_time_counts_for_each_attempt_and_each_job_anew(shop: Shop) -> None:

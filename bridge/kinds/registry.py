@@ -79,9 +79,13 @@ class Kinds:
         """The names of the files of the profile."""
         return sorted(path.stem for path in self._folder.glob("*.py"))
 
-    def usable(self) -> list[Kind]:
-        """The kinds of the profile that can be used; a warning names each other one."""
-        found = [self._find(name) for name in self.own()]
+    def usable(self, *, packages: bool = False) -> list[Kind]:
+        """The kinds of the profile that can be used; a warning names each other one.
+
+        With those of `packages` too, where what is installed may be looked through.
+        """
+        names = dict.fromkeys([*self.own(), *(self._of_packages() if packages else ())])
+        found = [self._find(name) for name in names]
         for kind in found:
             if isinstance(kind, Broken):
                 log.warning("The kind %s is left out: %s.", kind.source, kind.reason)

@@ -15,13 +15,12 @@ from bridge import failpoints, received
 from bridge.agent.tool import Input, Tool, ToolFailed
 from bridge.conversation import Message, append, chat_conversation, without_tags
 from bridge.errors import JobNotFound, JobRefused
-from bridge.kinds.built_in import BUILT_IN
 from bridge.kinds.kind import Kind
-from bridge.kinds.payload import checked, given_in, takes
 from bridge.models import Job, JobStatus, NewJob, short
 from bridge.queue import URGENT_PRIORITY, Queue, list_jobs
 from bridge.received import Received
 from bridge.store import Tx
+from bridge.tools.choice import choice_of_kinds, data_for
 
 LIVE_MAX = 100  # jobs of a chat that have not ended, when another is asked for there
 SIMILAR_WITHIN_ACTIVE = 20  # active jobs looked through for one that is the same
@@ -104,7 +103,7 @@ def job_tools(queue: Queue, origin: Origin, kinds: Sequence[Kind] = ()) -> list[
 
 
 def _starting(queue: Queue, origin: Origin, kinds: Sequence[Kind]) -> Tool:
-    choice, data = _choice_of_kinds(kinds)
+    choice, data = choice_of_kinds(kinds)
     return Tool(
         name="start_background_job",
         description=START_DESCRIPTION,
@@ -142,18 +141,6 @@ def _starting(queue: Queue, origin: Origin, kinds: Sequence[Kind]) -> Tool:
     )
 
 
-def _choice_of_kinds(kinds: Sequence[Kind]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The parameters by which a kind is chosen, and given its data when one takes any."""
-    words = {**BUILT_IN, **{kind.name: kind.description for kind in kinds}}
-    described = "; ".join(f"{name}: {said}" for name, said in words.items())
-    choice = {"type": "string", "enum": [*words, "other"], "description": described}
-    typed = [takes(kind) for kind in kinds if kind.payload is not None]
-    if not typed:
-        return choice, {}
-    said = f"JSON object, for these only: {' '.join(typed)}"
-    return choice, {"data": {"type": "string", "description": said}}
-
-
 def start_job(
     tx: Tx,
     queue: Queue,
@@ -167,7 +154,6 @@ def start_job(
     ordinal: int = 0,
     after: Sequence[Job] = (),
     given: Mapping[str, Any] | None = None,
-    timeout_s: float | None = None,
 ) -> Job:
     """A job for this chat, in the caller's transaction. A replayed turn gets the job it made.
 
@@ -196,7 +182,6 @@ def start_job(
         data=received.job_data(
             [*files, *(received.files_of_job(earlier) if earlier else [])], given
         ),
-        timeout_s=timeout_s,
         continues=earlier.id if earlier else None,
         after=tuple(dict.fromkeys(parent.id for parent in waits_for)),
         if_parent_fails="cancel" if after else "run",
@@ -289,7 +274,7 @@ def _start(queue: Queue, origin: Origin, kinds: Sequence[Kind]) -> Callable[[Tx,
                 raise ToolFailed(f"Already {job.status} as job {job.id}; not started again.")
         kind = known.get(str(given["kind"]))
         try:
-            typed, usual = _typed(kind, given), kind.priority if kind else 0
+            typed, usual = data_for(kind, given), kind.priority if kind else 0
             job = start_job(
                 tx,
                 queue,
@@ -300,7 +285,6 @@ def _start(queue: Queue, origin: Origin, kinds: Sequence[Kind]) -> Callable[[Tx,
                 kind=str(given["kind"]),
                 given=typed,
                 priority=URGENT_PRIORITY if given["priority"] == "urgent" else usual,
-                timeout_s=kind.budget.timeout_s if kind else None,
                 ordinal=len(started),
                 after=[
                     queue.find(tx, parent, chat_id=origin.chat_id)
@@ -313,16 +297,6 @@ def _start(queue: Queue, origin: Origin, kinds: Sequence[Kind]) -> Callable[[Tx,
         return f"Queued as job {job.id}. Your acknowledgement was shown to the user."
 
     return start
-
-
-def _typed(kind: Kind | None, given: Input) -> dict[str, Any] | None:
-    """The data for a kind, if it fits. Raises: KindRefused, ToolFailed."""
-    data = str(given.get("data", "")).strip() or None
-    if kind is None or kind.payload is None:
-        if data is not None:
-            raise ToolFailed(f"{given['kind']} takes no data: put it into the instructions.")
-        return None
-    return None if checked(kind, data) is None else given_in(data)
 
 
 def _ids(given: list[Any]) -> list[int]:

@@ -13,10 +13,10 @@ from bridge import joining, received
 from bridge.agent.tool import Input, Tool, ToolFailed
 from bridge.clock import stamp
 from bridge.errors import JobRefused, JobWaits
-from bridge.kinds.built_in import BUILT_IN
 from bridge.models import Job, JobStatus, NewJob, short
 from bridge.store import Tx
-from bridge.tools.untrusted import wrapped
+from bridge.tools.choice import choice_of_kinds, data_for
+from bridge.tools.untrusted import heard_in, wrapped
 from bridge.tools.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ BY_WAITING: Final = "Its result comes by wait_for_jobs."
 
 def subjob_tools(context: "Context") -> list[Tool]:
     """The tools. Waiting raises JobWaits while a child lives, LeaseLost when it is not ours."""
+
+    choice, data = choice_of_kinds(context.kinds)
 
     async def wait_for_jobs(given: Input) -> str:
         return await _wait(context, given.get("job_ids", []))
@@ -46,8 +48,10 @@ def subjob_tools(context: "Context") -> list[Tool]:
                     "type": "string",
                     "description": "The whole part: what is wanted, in which form and language.",
                 },
-                "kind": {"type": "string", "enum": [*BUILT_IN, "other"]},
+                "kind": choice,
+                **data,
             },
+            optional=(*data,),
             commit=lambda tx, given: _start(tx, context, given),
         ),
         Tool(
@@ -73,8 +77,9 @@ def _start(tx: Tx, context: "Context", given: Input) -> str:
     queue.require(tx, job)
     if joining.depth(tx, job) >= joining.DEPTH_MAX:
         raise ToolFailed("This job is a part of a part already: do this here, yourself.")
-    prompt, kind = str(given["instructions"]), str(given["kind"])
-    part = hashlib.sha256(f"{kind}\n{prompt}".encode("utf-8", "replace")).hexdigest()[:16]
+    prompt, kind, data = str(given["instructions"]), str(given["kind"]), given.get("data", "")
+    words = "\n".join(filter(None, (kind, prompt, data)))
+    part = hashlib.sha256(words.encode("utf-8", "replace")).hexdigest()[:16]
     source = f"job:{job.id}:{part}"  # the same part is the same job, however often it is started
     known = joining.children(tx, job)
     same = next((child for child in known if child.source == source), None)
@@ -86,24 +91,37 @@ def _start(tx: Tx, context: "Context", given: Input) -> str:
             f"This job has started {joining.CHILDREN_MAX} others, the most there may be: put the "
             "rest into its own work."
         )
-    new = NewJob(
-        chat_id=job.chat_id,
-        thread_id=job.thread_id,
-        user_id=job.user_id,
-        request_message_id=job.request_message_id,
-        prompt=prompt,
-        title=short(str(given["title"]), 60),
-        kind=kind,
-        data=received.job_data(received.files_of_job(job)),
-        priority=job.priority,
-        parent_id=job.id,
-        source=source,
-    )
     try:
+        new = NewJob(
+            chat_id=job.chat_id,
+            thread_id=job.thread_id,
+            user_id=job.user_id,
+            request_message_id=job.request_message_id,
+            prompt=prompt,
+            title=short(str(given["title"]), 60),
+            kind=kind,
+            data=_data(tx, context, given),
+            priority=job.priority,
+            parent_id=job.id,
+            source=source,
+        )
         child = queue.insert(tx, new)
     except JobRefused as error:
         raise ToolFailed(str(error)) from None
     return f"Started as job {child.id}. {BY_WAITING}"
+
+
+def _data(tx: Tx, context: "Context", given: Input) -> str | None:
+    """The data of a part. What is plain Python obeys it to the letter: not after others' text."""
+    kind = next((kind for kind in context.kinds if kind.name == given["kind"]), None)
+    obeys = kind is not None and kind.handler is not None
+    if obeys and heard_in(tx, context.queue, context.job).outside:
+        raise ToolFailed(
+            f"This job has read text from outside, so it starts no part of kind {given['kind']}: "
+            "do it yourself, or name it in the result for the user to start."
+        )
+    files = received.files_of_job(context.job)
+    return received.job_data(files, data_for(kind, given))
 
 
 async def _wait(context: "Context", given: list[Any]) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from bridge.agent.tool import Tool
+from bridge.kinds.kind import Kind
 from bridge.models import Job
 from bridge.outgoing import Outgoing
 from bridge.queue import Queue
@@ -36,7 +37,8 @@ from bridge.tools.workspace import Workspace
 class Context:
     """One attempt at a job, as its tools see it. `closing` is unwound when the attempt is over.
 
-    `granted` are the families that its kind allows; None allows all.
+    `granted` are the families that its kind allows; None allows all. `kinds` are those that its
+    parts may be of, beside the built-in ones.
     """
 
     queue: Queue
@@ -46,6 +48,7 @@ class Context:
     closing: AsyncExitStack
     outgoing: Outgoing
     granted: frozenset[str] | None = None
+    kinds: tuple[Kind, ...] = ()
     chromium: Chromium = field(default_factory=Chromium)
 
     @property

@@ -30,6 +30,7 @@ from bridge.models import Job, clean_text, short
 from bridge.outgoing import NotAllowed, checked
 from bridge.queue import Queue
 from bridge.received import files_of_job
+from bridge.store import Tx
 from bridge.tools.ask import OPTION_CHARS_MAX
 
 # Their results are our own words, or the user's; whatever else a tool says is from outside.
@@ -81,14 +82,16 @@ class Heard:
 
 async def heard_so_far(queue: Queue, job: Job) -> Heard:
     """What this job was told, by its stored conversation and that of the job that started it."""
-    name = job_conversation(job.id)
-    messages = await queue.store.read(lambda tx: load_all(tx, name))
+    return await queue.store.read(lambda tx: heard_in(tx, queue, job))
+
+
+def heard_in(tx: Tx, queue: Queue, job: Job) -> Heard:
+    """The same, in a transaction."""
     parent = None
     if job.parent_id is not None:
         with suppress(JobNotFound):  # made by hand: nobody has told it anything
-            above = await queue.get(job.parent_id, chat_id=job.chat_id)
-            parent = await heard_so_far(queue, above)
-    return heard(messages, job, parent)
+            parent = heard_in(tx, queue, queue.find(tx, job.parent_id, chat_id=job.chat_id))
+    return heard(load_all(tx, job_conversation(job.id)), job, parent)
 
 
 def heard(messages: Sequence[Message], job: Job, parent: Heard | None = None) -> Heard:

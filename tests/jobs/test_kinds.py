@@ -1,17 +1,16 @@
 """Which kinds of jobs there are, and which are left out, with the reason."""
 
 import logging
-import sys
 from pathlib import Path
 
 import pytest
-from own_kinds import INVOICE, write_kind
+from own_kinds import INVOICE, install_kind, write_kind
 
 from bridge.errors import KindRefused
 from bridge.kinds.built_in import BUILT_IN
 from bridge.kinds.kind import Kind
 from bridge.kinds.payload import fields_of
-from bridge.kinds.registry import GROUP, Broken, Kinds
+from bridge.kinds.registry import Broken, Kinds
 
 
 def broken(kinds: Kinds, name: str = "invoice") -> str:
@@ -146,15 +145,8 @@ def test_a_file_that_is_mended_is_used(tmp_path: Path) -> None:
 
 
 def installed(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str = INVOICE) -> Kinds:
-    """An installed package that offers a kind."""
-    site = folder / "site"
-    about = site / "bills-1.0.dist-info"
-    about.mkdir(parents=True)
-    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: bills\nVersion: 1.0\n")
-    (about / "entry_points.txt").write_text(f"[{GROUP}]\ninvoice = bills_of_a_package:KIND\n")
-    (site / "bills_of_a_package.py").write_text(text)
-    monkeypatch.syspath_prepend(str(site))
-    monkeypatch.delitem(sys.modules, "bills_of_a_package", raising=False)
+    """The kinds beside an installed package that offers one."""
+    install_kind(folder, monkeypatch, text)
     return Kinds(folder)
 
 

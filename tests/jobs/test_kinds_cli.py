@@ -75,7 +75,7 @@ def test_a_kind_of_the_profile_sets_what_nobody_said(terminal: Terminal) -> None
     terminal.kitt(*add, "Bill them", "--priority", "0", "--timeout", "5")
 
     rows = [(job["prompt"], job["priority"], job["timeout_s"]) for job in jobs(terminal)]
-    assert rows == [("Invoice for Jansen", 3, 60.0), ("Bill them", 0, 5.0)]
+    assert rows == [("Invoice for Jansen", 3, None), ("Bill them", 0, 5.0)]
 
 
 def test_a_broken_kind_is_named_and_nothing_is_stored(terminal: Terminal) -> None:

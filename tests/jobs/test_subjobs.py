@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from fakes import a_job, claimed, shell
+from own_kinds import install_kind, write_kind
 from waiting import until
 from working import Shop
 
@@ -24,6 +25,7 @@ from bridge.tools.workspace import Workspace
 
 PARENT = "Compare the birds"
 WAIT = ToolUse("wait_for_jobs", {})
+BILL = '{"customer": "Jansen", "hours": 2}'
 
 
 def part(name: str, kind: str = "other") -> ToolUse:
@@ -105,6 +107,58 @@ async def test_parts_are_for_the_same_person_and_one_priority(shop: Shop) -> Non
     assert (child.chat_id, child.thread_id, child.user_id) == ("7", 3, "70")
     assert (child.priority, child.parent_id, child.title) == (4, 1, "pelicans")
     assert received.files_of_job(child) == [file]
+
+
+async def test_a_part_may_be_of_a_kind_of_the_profile_with_its_data(shop: Shop) -> None:
+    write_kind(shop.folder)
+    bill = {"title": "Bill", "instructions": "Make it", "kind": "invoice", "data": BILL}
+    wrong = {**bill, "data": '{"customer": "Jansen"}'}
+    calls = [ToolUse("start_background_job", given) for given in (wrong, bill)]
+    plays(shop, {PARENT: [[*calls, WAIT], [Text("Billed.")]]})
+    await shop.queue.add(a_job(prompt=PARENT))
+    await shop.worker()
+
+    await shop.job_is(1, JobStatus.DONE)
+
+    child = await shop.queue.get(2)
+    assert (child.kind, child.data, child.result) == ("invoice", BILL, "Jansen pays 160.00.")
+    refused, started, waited = answers(shop)
+    assert "hours is missing; kind invoice takes customer (text), hours (number" in refused
+    assert started.startswith("Started as job 2")
+    assert "Jansen pays 160.00." in waited
+
+
+async def test_a_part_may_be_of_a_kind_of_an_installed_package(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install_kind(shop.folder, monkeypatch)
+    bill = {"title": "Bill", "instructions": "Make it", "kind": "invoice", "data": BILL}
+    plays(shop, {PARENT: [[ToolUse("start_background_job", bill), WAIT], [Text("Billed.")]]})
+    await shop.queue.add(a_job(prompt=PARENT))
+    await shop.worker()
+
+    await shop.job_is(1, JobStatus.DONE)
+
+    assert (await shop.queue.get(2)).result == "Jansen pays 160.00."
+
+
+async def test_after_others_text_no_part_is_plain_python(shop: Shop) -> None:
+    write_kind(shop.folder)
+    bill = {"title": "Bill", "instructions": "Make it", "kind": "invoice", "data": BILL}
+    read = ToolUse("list_files", {})  # what is in files, others may have written
+    plays(
+        shop,
+        {
+            PARENT: [[read], [ToolUse("start_background_job", bill), read], [Text("Left.")]],
+        },
+    )
+    await shop.queue.add(a_job(prompt=PARENT))
+    await shop.worker()
+
+    await shop.job_is(1, JobStatus.DONE)
+
+    assert "has read text from outside, so it starts no part of kind invoice" in answers(shop)[0]
+    assert await jobs(shop) == [(1, "done")]
 
 
 async def test_only_the_job_itself_is_heard_of_in_the_chat(shop: Shop) -> None:

@@ -10,7 +10,7 @@ import pytest
 from fakes import a_job, claimed
 from working import Shop
 
-from bridge.agent.tool import ToolFailed
+from bridge.agent.tool import Tool, ToolFailed
 from bridge.emulator.claude import ClaudeEmulator
 from bridge.emulator.script import Reply, Request, Script, Text, ToolUse
 from bridge.models import JobStatus
@@ -204,8 +204,12 @@ async def shell(queue: Queue, trips: Path) -> Shell:
         outgoing=Outgoing(),
     )
 
+    tools: dict[str, Tool] = {}
+
     async def run(command: str) -> str:
-        run_shell = {tool.name: tool for tool in code_tools(context)}["run_shell"].run
+        if not tools:  # made once, as a job does
+            tools.update((tool.name, tool) for tool in code_tools(context))
+        run_shell = tools["run_shell"].run
         assert run_shell is not None
         return await run_shell({"command": command})
 
@@ -293,6 +297,7 @@ async def test_only_skills_that_are_offered_are_seen(write: Write, shell: Shell)
 async def test_code_runs_on_when_a_skill_is_taken_away_meanwhile(
     trips: Path, queue: Queue, shell: Shell
 ) -> None:
+    assert "known.py" in await shell("ls /skills/trips/scripts")
     shutil.rmtree(trips / "skills")
 
     assert "still here" in await shell("echo still here")
