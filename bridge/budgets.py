@@ -25,7 +25,7 @@ from bridge.store import Store, Tx
 from bridge.timing import zone_named
 
 CALL_MAX_S: Final = 1200.0  # no request takes longer: whoever reserved for it is gone
-SEARCHES: Final = 5  # by the provider, in one request: what is reserved for them
+SEARCHES: Final = 5  # by the provider, in one request: it makes no more, and they are reserved
 LAST_TOKENS: Final = 4_000  # of the last reply, which has no more tools
 JOBS_SHARE: Final = 0.9  # of a day: what jobs may hold together, so that answers go on
 LATE: Final = 0.8  # of a job's budget: from here on it is told to come to an end
@@ -95,9 +95,13 @@ class Budgets:
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """What a job's budget leaves for its next request; `last` when there is none for another."""
+    """What a job's budget leaves for its next request; `last` when there is none for another.
+
+    `searches` are those that the provider may make in it.
+    """
 
     max_tokens: int
+    searches: int = 0
     last: bool = False
 
 
@@ -141,21 +145,32 @@ class Purse:
         """Should the job come to an end?"""
         return any(limit * LATE <= spent for limit, spent in self._used)
 
-    def room(self, model: str, prompt_tokens: int, max_tokens: int) -> Room:
-        """How much the next reply may say, so that the job stays within its budget."""
+    def room(
+        self, model: str, prompt_tokens: int, max_tokens: int, *, searching: bool = False
+    ) -> Room:
+        """How much the next reply may say, so that the job stays within its budget.
+
+        Where the provider searches it may do so once at least: a tool that is there works.
+        """
+        searches = SEARCHES if searching else 0
         if not (self._job_micro or self._kind_micro):
-            return Room(max_tokens)
+            return Room(max_tokens, searches)
         price = self._price(model, prompt_tokens)
         unused = [limit - spent for limit, spent in self._used]
         left = min(unused, default=self._job_micro) - _prompt_micro(price, prompt_tokens)
-        affordable = left * MILLION // price.output if price.output else max_tokens
-        if left < 0 or affordable < min(LAST_TOKENS, max_tokens):
-            return Room(min(LAST_TOKENS, max_tokens), last=True)
-        return Room(min(max_tokens, affordable))
+        shortest = min(LAST_TOKENS, max_tokens)
+        least = shortest * price.output // MILLION
+        if left < least:
+            return Room(shortest, last=True)
+        if searching:
+            searches = min(SEARCHES, max(1, (left - least) // WEB_SEARCH))
+        words = max(least, left - searches * WEB_SEARCH)
+        affordable = words * MILLION // price.output if price.output else max_tokens
+        return Room(max(shortest, min(max_tokens, affordable)), searches)
 
     @asynccontextmanager
     async def reserved(
-        self, model: str, prompt_tokens: int, max_tokens: int, *, searches: bool
+        self, model: str, prompt_tokens: int, max_tokens: int, *, searches: int
     ) -> AsyncIterator[None]:
         """Hold the price of one request while it is made; `account` lets it go.
 
@@ -163,7 +178,7 @@ class Purse:
         """
         price = self._price(model, prompt_tokens)
         highest = _prompt_micro(price, prompt_tokens) + max_tokens * price.output // MILLION
-        highest += SEARCHES * WEB_SEARCH if searches else 0
+        highest += searches * WEB_SEARCH
         await self._store.write(lambda tx: self._reserve(tx, highest), durable=False)
         try:
             yield

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from fakes import START, FakeClock, OpenStore, a_job, shell
 
-from bridge.budgets import CALL_MAX_S, LAST_TOKENS, Budgets, Purse, Room, passed
+from bridge.budgets import CALL_MAX_S, LAST_TOKENS, SEARCHES, Budgets, Purse, Room, passed
 from bridge.errors import BudgetUsedUp, ModelRefused
 from bridge.prices import Usage
 from bridge.queue import Queue
@@ -36,7 +36,7 @@ def a_purse(store: Store, clock: FakeClock, conversation: str = "chat:7:0", **ho
 
 
 def reserve(purse: Purse, cents: int, model: str = SONNET) -> Any:
-    return purse.reserved(model, cents * TOKENS_OF_A_CENT, 0, searches=False)
+    return purse.reserved(model, cents * TOKENS_OF_A_CENT, 0, searches=0)
 
 
 async def spend(store: Store, purse: Purse, cents: int, model: str = SONNET) -> None:
@@ -54,7 +54,7 @@ async def test_the_most_a_request_can_cost_is_held_until_its_reply_is_kept(
 ) -> None:
     purse = a_purse(store, clock)
 
-    async with purse.reserved(SONNET, 4_000, 3_000, searches=False):
+    async with purse.reserved(SONNET, 4_000, 3_000, searches=0):
         assert held(store) == [CENT + 3 * CENT]
     assert len(held(store)) == 1
 
@@ -63,7 +63,7 @@ async def test_the_most_a_request_can_cost_is_held_until_its_reply_is_kept(
 
 
 async def test_the_providers_own_searches_are_held_for_too(store: Store, clock: FakeClock) -> None:
-    async with a_purse(store, clock).reserved(SONNET, 4_000, 0, searches=True):
+    async with a_purse(store, clock).reserved(SONNET, 4_000, 0, searches=5):
         assert held(store) == [CENT + 5 * CENT]
 
 
@@ -195,7 +195,7 @@ async def test_a_request_that_was_stopped_counts_what_it_had_read(
     store: Store, clock: FakeClock
 ) -> None:
     with pytest.raises(asyncio.CancelledError):
-        async with a_purse(store, clock).reserved(SONNET, 5_000, 9_000, searches=False):
+        async with a_purse(store, clock).reserved(SONNET, 5_000, 9_000, searches=0):
             raise asyncio.CancelledError
     await store.write(lambda tx: None)
 
@@ -267,6 +267,30 @@ async def test_a_job_may_say_less_as_its_budget_gets_less(store: Store, clock: F
     assert purse.room(SONNET, 4_000, 32_000) == Room(LAST_TOKENS, last=True)
 
 
+async def test_searches_of_the_provider_are_as_many_as_the_budget_of_the_job_leaves(
+    store: Store, clock: FakeClock
+) -> None:
+    purse = a_purse(store, clock, "job:1", limits=budgets(), job_micro=20 * CENT)
+    asks = (SONNET, 4_000, 32_000)
+    assert purse.room(*asks) == Room(19_000)
+    assert purse.room(*asks, searching=True) == Room(14_000, searches=5)
+
+    await spend(store, purse, 12)
+    assert purse.room(*asks, searching=True) == Room(LAST_TOKENS, searches=3)
+
+    await spend(store, purse, 3)
+    assert purse.room(*asks, searching=True) == Room(LAST_TOKENS, searches=1)
+
+    await spend(store, purse, 1)
+    assert purse.room(*asks, searching=True) == Room(LAST_TOKENS, last=True)
+
+
+async def test_a_job_without_a_budget_searches_no_more_in_a_request_either(
+    store: Store, clock: FakeClock
+) -> None:
+    assert a_purse(store, clock).room(SONNET, 4_000, 32_000, searching=True).searches == SEARCHES
+
+
 async def test_another_process_knows_what_a_job_has_used(store: Store, clock: FakeClock) -> None:
     await spend(store, a_purse(store, clock, "job:1", job_micro=DOLLAR), 100)
     again = a_purse(store, clock, "job:1", job_micro=DOLLAR)
@@ -326,7 +350,7 @@ async def main(folder, name):
             limits, store=store, clock=Clock(), conversation=f"job:{name}{number}", user_id=""
         )
         try:
-            async with purse.reserved("claude-sonnet-5-5", 20_000, 0, searches=False):
+            async with purse.reserved("claude-sonnet-5-5", 20_000, 0, searches=0):
                 await asyncio.sleep(0)
             await store.write(lambda tx: purse.account(tx, "claude-sonnet-5-5", [used]))
         except BudgetUsedUp:

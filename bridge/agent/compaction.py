@@ -126,7 +126,7 @@ class Compactor:
         if purse.room(name, tokens, SUMMARY_TOKENS).last or conversation in self._refused:
             return False
         try:
-            async with purse.reserved(name, tokens, SUMMARY_TOKENS, searches=False):
+            async with purse.reserved(name, tokens, SUMMARY_TOKENS, searches=0):
                 reply = await self._model.stream(request)
             said, used = said_in(reply), [*reply.earlier, reply.usage]
         except (BudgetUsedUp, ModelUnavailable, ModelRefused) as error:

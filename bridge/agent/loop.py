@@ -218,15 +218,18 @@ class Turn:
         """One request within the budgets; the last one of a job brings what there is."""
         request = await self._request(named=named)
         tokens = prompt_tokens(request)
-        room = self._purse.room(request.model, tokens, request.max_tokens)
+        searching = bool(request.server_tools) and request.tools_allowed
+        room = self._purse.room(request.model, tokens, request.max_tokens, searching=searching)
         if room.last and not self._last:
             self._last = True
             if self._history[-1].role == "user":
                 self._say(user_message(SPENT))
             request = await self._request(named=named)
-        request = replace(request, max_tokens=room.max_tokens)
-        searches = bool(request.server_tools)
-        async with self._purse.reserved(request.model, tokens, room.max_tokens, searches=searches):
+        # A last request searches no more; its tools stay as they were, for the prompt's cache.
+        searches = room.searches or request.searches
+        request = replace(request, max_tokens=room.max_tokens, searches=searches)
+        holding = {"searches": room.searches}
+        async with self._purse.reserved(request.model, tokens, room.max_tokens, **holding):
             reply = await self._model.stream(request, self._listener)
         ends = self._last and reply.stop_reason != "refusal"
         return replace(reply, stop_reason="end_turn") if ends else reply

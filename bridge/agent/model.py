@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from bridge.agent.on_demand import gather_on_demand
 from bridge.agent.providers import Provider, portable, provider_at, without_thoughts
+from bridge.budgets import SEARCHES
 from bridge.errors import ModelRefused, ModelUnavailable
 from bridge.prices import Usage
 
@@ -40,6 +41,7 @@ class Request:
     tools: list[dict[str, Any]]
     max_tokens: int
     server_tools: tuple[str, ...] = ()
+    searches: int = SEARCHES  # that the provider may make
     tools_allowed: bool = True
     effort: str = ""  # where the provider takes it; empty = what suits the model
 
@@ -198,12 +200,19 @@ def _parameters(request: Request, provider: Provider) -> dict[str, Any]:
         core = ("name", "description", "input_schema")
         tools = [{key: tool[key] for key in core} for tool in tools]
     theirs = [kind for kind in request.server_tools if kind in provider.server_tools]
-    tools += [{"type": kind, "name": kind.rpartition("_")[0]} for kind in theirs]
+    tools += [_server_tool(kind, request.searches) for kind in theirs]
     if tools:
         parameters["tools"] = tools
         if not request.tools_allowed:
             parameters["tool_choice"] = {"type": "none"}
     return parameters
+
+
+def _server_tool(kind: str, searches: int) -> dict[str, Any]:
+    """A tool of the provider. Searches are paid for one by one, so there is an end to them."""
+    name = kind.rpartition("_")[0]
+    limit = {"max_uses": searches} if name == "web_search" else {}
+    return {"type": kind, "name": name, **limit}
 
 
 def _usage(told: Any, latency_ms: int) -> Usage:

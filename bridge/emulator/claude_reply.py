@@ -127,7 +127,7 @@ def _pieces(
     if outcome == "pause_turn":
         paused = [*_resumed(body["messages"]), searched("(paused)", [])[0]]
         return [_Piece(block, _payload(block)) for block in paused], _stop("pause_turn")
-    blocks = [*_resumed(body["messages"]), *_blocks(reply, body, model)]
+    blocks = _within_uses([*_resumed(body["messages"]), *_blocks(reply, body, model)], body)
     pieces = [_Piece(block, _payload(block)) for block in blocks]
     pieces, sequence = _until_stop_sequence(pieces, body.get("stop_sequences") or [])
     limit = body["max_tokens"] * CHARS_PER_TOKEN
@@ -157,6 +157,23 @@ def _resumed(messages: Sequence[Json]) -> list[Json]:
         content = {"type": "web_fetch_tool_result_error", "error_code": "unavailable"}
     kind = f"{call['name']}_tool_result"
     return [{"type": kind, "tool_use_id": call["id"], "content": content}]
+
+
+def _within_uses(blocks: list[Json], body: Json) -> list[Json]:
+    """What a server tool is called beyond its max_uses, in this request, fails."""
+    left = {tool["name"]: tool.get("max_uses") for tool in body.get("tools") or []}
+    called = {b["id"]: b["name"] for b in blocks if b["type"] == "server_tool_use"}
+    kept = []
+    for block in blocks:
+        name = called.get(block.get("tool_use_id", ""), "")
+        uses = left.get(name)
+        if uses == 0:
+            error = {"type": f"{name}_tool_result_error", "error_code": "max_uses_exceeded"}
+            block = {**block, "content": error}
+        elif uses is not None:
+            left[name] = uses - 1
+        kept.append(block)
+    return kept
 
 
 def _blocks(reply: Reply, body: Json, model: Model) -> Iterator[Json]:
@@ -276,6 +293,10 @@ def _server_usage(pieces: Sequence[_Piece]) -> Json:
     names = [p.block["name"] for p in pieces if p.block["type"] == "server_tool_use"]
     if not names:
         return {}
+    for piece in pieces:  # what failed is not paid for
+        content = piece.block.get("content")
+        if isinstance(content, dict) and content.get("error_code") == "max_uses_exceeded":
+            names.remove(str(content["type"]).removesuffix("_tool_result_error"))
     counts = {f"{n}_requests": names.count(n) for n in ("web_search", "web_fetch")}
     return {"server_tool_use": counts}
 

@@ -252,6 +252,10 @@ def _server_tool(tool: Json, kind: str, where: str) -> None:
         raise Refused(f"{where}.name: Input should be '{name}'")
     if tool.get("allowed_domains") and tool.get("blocked_domains"):
         raise Refused(f"{where}: Cannot specify both allowed_domains and blocked_domains.")
+    if tool.get("max_uses") is not None:
+        expect(tool["max_uses"], int, f"{where}.max_uses")
+        if tool["max_uses"] < 1:
+            raise Refused(f"{where}.max_uses: Input should be greater than 0")
 
 
 def _strict_schema(schema: Json, where: str) -> None:

@@ -177,6 +177,7 @@ async def test_claude_is_asked_with_cache_marks_and_without_thinking_where_it_is
     assert body["thinking"] == {"type": "disabled"}
     assert body["output_config"] == {"effort": "low"}
     assert [tool["name"] for tool in body["tools"]] == ["note", "web_search", "web_fetch"]
+    assert [tool.get("max_uses") for tool in body["tools"]] == [None, 5, None]
     assert "tool_choice" not in body
 
 

@@ -6,9 +6,10 @@ from turns import Desk, counting_tool, opening, use
 from waiting import until
 
 from bridge.agent.outcome import Outcome
+from bridge.agent.providers import WEB_TOOLS
 from bridge.agent.replies import NO_TEXT, SPENT, WRAP_UP
 from bridge.emulator.claude_faults import Fault
-from bridge.emulator.script import Reply
+from bridge.emulator.script import Reply, Request, Text, searched
 from bridge.errors import LeaseLost, ModelUnavailable
 from bridge.store import Tx
 
@@ -60,6 +61,31 @@ async def test_the_last_call_has_no_tools_and_its_answer_is_cut(desk: Desk) -> N
     (asked,) = desk.claude.requests
     assert asked.body["tool_choice"] == {"type": "none"}
     assert asked.body["max_tokens"] == 1_500
+
+
+async def test_a_model_that_searches_without_end_is_held_by_what_was_reserved(desk: Desk) -> None:
+    pages = [searched(f"lamps {number}", [("https://a.test", "A")]) for number in range(9)]
+    blocks = [block for page in pages for block in page]
+    held: list[int] = []
+
+    def search(_request: Request) -> Reply:
+        rows = shell(desk.store.path, "SELECT highest_micro FROM reservations")
+        held.extend(row["highest_micro"] for row in rows)
+        return Reply([*blocks, Text("Lamps.")])
+
+    desk.claude.script.when(lambda _: True, search)
+    purse = desk.purse(FakeClock(), conversation="job:1", job_micro=MILLION)
+    counted(desk, MILLION - 3 * 10_000 - 5_000)
+    turn = desk.turn(conversation="job:1", purse=purse, server_tools=WEB_TOOLS)
+
+    await turn.run(opening("lamps"))
+
+    (asked,) = desk.claude.requests
+    limits = {tool["name"]: tool.get("max_uses") for tool in asked.body["tools"]}
+    assert limits == {"web_search": 3, "web_fetch": None}
+    (used,) = desk.rows("SELECT cost_micro, counted_micro FROM usage WHERE model != 'x'")
+    assert used["cost_micro"] == used["counted_micro"]
+    assert 30_000 < used["counted_micro"] <= held[0] <= 30_000 + 5_000
 
 
 async def test_a_last_answer_that_is_cut_at_its_length_is_the_result(desk: Desk) -> None:

@@ -194,6 +194,26 @@ async def test_a_model_with_thinking_off_does_not_think(
     assert [block["type"] for block in message["content"]] == ["text"]
 
 
+async def test_a_search_beyond_max_uses_fails_and_is_not_counted(
+    emulator: ClaudeEmulator, client: AsyncAnthropic
+) -> None:
+    found = [block for _ in range(3) for block in searched("e-bikes", [("https://a.b", "T")])]
+    emulator.script.when("hello", Reply([*found, *fetched("https://a.b", "T", "x"), Text("ok")]))
+    tools = [
+        {"type": "web_search_20260318", "name": "web_search", "max_uses": 2},
+        {"type": "web_fetch_20260318", "name": "web_fetch"},
+    ]
+
+    message = await final(client, tools=tools)
+
+    results = [b["content"] for b in message["content"] if b["type"] == "web_search_tool_result"]
+    assert [isinstance(result, list) for result in results] == [True, True, False]
+    error = {"type": "web_search_tool_result_error", "error_code": "max_uses_exceeded"}
+    assert results[2] == error
+    counts = {"web_search_requests": 2, "web_fetch_requests": 1}
+    assert message["usage"]["server_tool_use"] == counts
+
+
 async def test_a_search_of_the_server_comes_with_its_result(
     emulator: ClaudeEmulator, client: AsyncAnthropic
 ) -> None:

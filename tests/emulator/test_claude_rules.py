@@ -175,6 +175,11 @@ TOOLS: list[tuple[str, dict[str, Any], str]] = [
         "Input should be 'web_search'",
     ),
     (
+        "a server tool that may never be used",
+        {"tools": [{"type": "web_search_20260318", "name": "web_search", "max_uses": 0}]},
+        "max_uses: Input should be greater than 0",
+    ),
+    (
         "a client tool with a server tool's name",
         {
             "tools": [
