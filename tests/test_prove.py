@@ -4,12 +4,14 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from bridge.prove.campaign import Campaign
+from bridge.prove.crew import Zygote
 from bridge.store import statements
 
 ROOT = Path(__file__).parent.parent
@@ -17,6 +19,14 @@ KILLS, SEED = 60, 1
 SEEDS = (5, 6, 7, 8)
 FENCE = "worker_id = :worker_id AND attempt = :attempt AND status = 'running'"
 UNFENCED = ":worker_id <> '' AND :attempt > 0"
+in_one_loop = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def zygote() -> AsyncIterator[Zygote]:
+    opened = await Zygote.open()
+    yield opened
+    await opened.close()
 
 
 def broken(old: str, new: str) -> dict[str, str]:
@@ -26,9 +36,10 @@ def broken(old: str, new: str) -> dict[str, str]:
     return found
 
 
+@in_one_loop
 @pytest.mark.timeout(150)
-async def test_sixty_deaths_lose_nothing_and_do_nothing_twice() -> None:
-    report = await Campaign(kills=KILLS, seed=SEED, freeze_chance=0.1).run()
+async def test_sixty_deaths_lose_nothing_and_do_nothing_twice(zygote: Zygote) -> None:
+    report = await Campaign(kills=KILLS, seed=SEED, freeze_chance=0.1, zygote=zygote).run()
 
     assert report.findings == []
     assert (report.lost, report.doubled) == (0, 0)
@@ -39,6 +50,7 @@ async def test_sixty_deaths_lose_nothing_and_do_nothing_twice() -> None:
     assert report.done > 15
 
 
+@in_one_loop
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize(
     ("rules", "statements", "kills", "freeze_chance"),
@@ -59,12 +71,20 @@ async def test_sixty_deaths_lose_nothing_and_do_nothing_twice() -> None:
     ],
 )
 async def test_campaign_sees_what_is_broken(
-    rules: set[str], statements: Mapping[str, str], kills: int, freeze_chance: float
+    rules: set[str],
+    statements: Mapping[str, str],
+    kills: int,
+    freeze_chance: float,
+    zygote: Zygote,
 ) -> None:
     seen: set[str] = set()
     for seed in SEEDS:  # a short campaign may meet a defect by chance only: about one in twenty not
         report = await Campaign(
-            kills=kills, seed=seed, statements=statements, freeze_chance=freeze_chance
+            kills=kills,
+            seed=seed,
+            statements=statements,
+            freeze_chance=freeze_chance,
+            zygote=zygote,
         ).run()
         seen |= {finding.partition(":")[0] for finding in report.findings}
         if seen & rules:

@@ -61,7 +61,7 @@ RUNNING: Final = "SELECT id, chat_id FROM jobs WHERE status = 'running' AND chat
 class Campaign:
     """One run. `statements` are broken ones of a test that wants to see the defect found.
 
-    `freeze_chance` is that of a worker at each of some points.
+    `freeze_chance` is that of a worker at each of some points; `zygote` one that others use too.
     """
 
     kills: int
@@ -69,6 +69,7 @@ class Campaign:
     tell: Callable[[str], None] = lambda _line: None
     statements: Mapping[str, str] = field(default_factory=dict)
     freeze_chance: float = FREEZE_CHANCE
+    zygote: Zygote | None = None
     telegram: TelegramEmulator = field(default_factory=TelegramEmulator)
     claude: ClaudeEmulator = field(default_factory=lambda: ClaudeEmulator(script=script()))
     dead: int = 0
@@ -83,11 +84,12 @@ class Campaign:
         try:
             await self.telegram.start()
             await self.claude.start()
-            zygote = await Zygote.open()
+            zygote = self.zygote or await Zygote.open()
             try:
                 report = await self._on(folder, zygote)
             finally:
-                await zygote.close()
+                if zygote is not self.zygote:
+                    await zygote.close()
         finally:
             await self.telegram.stop()
             await self.claude.stop()

@@ -25,7 +25,9 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from bridge import failpoints
-from bridge.agent.on_demand import gather_on_demand
+from bridge.agent.model import AnthropicModel, Request
+from bridge.emulator.claude import ClaudeEmulator
+from bridge.emulator.script import Block, Reply, Script, Text, Thinking, ToolUse
 from bridge.errors import KittError
 from bridge.migrate import migrations
 from bridge.programs import run_bridge, run_worker
@@ -34,10 +36,12 @@ from bridge.store import statements
 
 _PR_SET_PDEATHSIG: Final = 1
 WANTED: Final = (
-    "anthropic._client",
-    "anthropic.resources.messages.messages",
+    "anyio._backends._asyncio",
+    "bridge.attempt",
     "bridge.telegram.app",
+    "bridge.telegram.rich",
     "bridge.worker",
+    "httpcore",
 )
 READ_BYTES: Final = 65_536
 
@@ -74,7 +78,6 @@ def main() -> int:
 
 def _warm_up() -> None:
     """Import what the programs would import, once; their garbage collector need not look at it."""
-    gather_on_demand("anthropic")
     for name in WANTED:
         import_module(name)
     import httpx
@@ -86,8 +89,26 @@ def _warm_up() -> None:
     ssl.create_default_context = cache(ssl.create_default_context)  # type: ignore[assignment]
     httpx.create_ssl_context()
     httpx2.create_ssl_context()
+    asyncio.run(_one_reply())
     gc.collect()
     gc.freeze()
+
+
+async def _one_reply() -> None:
+    """Let the SDK build what it needs to read one: half of what the first one costs a process."""
+    content: list[Block] = [Thinking("Hm."), Text("So."), ToolUse("look", {})]
+    claude = ClaudeEmulator(script=Script(rules=[lambda _request: Reply(content)]))
+    await claude.start()
+    model = AnthropicModel(key=claude.key, base_url=claude.base_url)
+    tool = {"name": "look", "description": "Look.", "input_schema": {"type": "object"}}
+    asked = {"role": "user", "content": "Well?"}
+    await model.stream(
+        Request(
+            model=Settings().model, system="Look.", messages=[asked], tools=[tool], max_tokens=4_096
+        )
+    )
+    await model.close()
+    await claude.stop()
 
 
 def _say(what: dict[str, Any]) -> None:
