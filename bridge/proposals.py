@@ -32,6 +32,7 @@ class Proposal(NewSchedule):
     id: int
     status: str = "open"  # or "saved", "discarded"
     schedule_id: int | None = None  # what it became
+    changes: int | None = None  # the schedule it is to change; None = it is to be a new one
     created_at: str = ""
     expires_at: str = ""
 
@@ -52,17 +53,20 @@ class Proposal(NewSchedule):
 _FIELDS: Final = {item.name for item in fields(Proposal)}
 
 
-def propose(tx: Tx, new: NewSchedule, *, source: str, now: datetime) -> Proposal:
+def propose(
+    tx: Tx, new: NewSchedule, *, source: str, now: datetime, changes: int | None = None
+) -> Proposal:
     """Keep what was understood, for a day. A turn that begins again gets what it made before.
 
-    Raises: ScheduleRefused with what to change, also when the chat is full; JobRefused.
+    `changes` is a schedule of this chat that is to become so. Raises: ScheduleRefused with what to
+    do, also when the chat is full; ScheduleNotFound; JobRefused.
     """
     for number in count():
         row = tx.one("proposal_by_source", source=f"{source}:p{number}")
         if row is None:
             break
         known = Proposal.from_row(row)
-        if _same(known, new):
+        if _same(known, new) and known.changes == changes:
             return known
     schedules.job_of(new)
     if len(new.cron or "") > CRON_CHARS_MAX:
@@ -71,7 +75,9 @@ def propose(tx: Tx, new: NewSchedule, *, source: str, now: datetime) -> Proposal
             "cron",
         )
     new.timing.check(now, min_every_s=MIN_EVERY_S)
-    if full(tx, new.chat_id):
+    if changes is not None:
+        schedules.find(tx, changes, new.chat_id)
+    elif full(tx, new.chat_id):
         raise ScheduleRefused(
             f"This chat has {SCHEDULES_MAX} schedules, the most there may be: one must be removed "
             "first, with /schedule.",
@@ -89,6 +95,7 @@ def propose(tx: Tx, new: NewSchedule, *, source: str, now: datetime) -> Proposal
         cron=new.cron,
         every_s=new.every_s,
         zone=new.zone,
+        changes=changes,
         now=stamp(now),
         expires_at=stamp(now + EXPIRES_AFTER),
     )
@@ -104,15 +111,28 @@ def find(tx: Tx, proposal_id: int, *, chat_id: str, user_id: str) -> Proposal:
 
 
 def save(tx: Tx, proposal: Proposal, *, now: datetime) -> Schedule:
-    """Make it a schedule, the first time after `now`; the caller has seen that it is open.
+    """Make it a schedule, or change the one it is about; the caller has seen that it is open.
 
-    Raises: ScheduleRefused, JobRefused when it cannot be used any more.
+    A first time is after `now`. Raises: ScheduleRefused, JobRefused when it cannot be used any
+    more, ScheduleNotFound when what it changes is gone.
     """
     assert proposal.status == "open", "a proposal is saved once"
     new = NewSchedule(**{item.name: getattr(proposal, item.name) for item in fields(NewSchedule)})
-    schedule = schedules.add(tx, new, now=now, min_every_s=MIN_EVERY_S)
+    if proposal.changes is None:
+        schedule = schedules.add(tx, new, now=now, min_every_s=MIN_EVERY_S)
+    else:
+        schedule = schedules.change(tx, proposal.changes, new, now=now, min_every_s=MIN_EVERY_S)
     tx.run("proposal_saved", id=proposal.id, schedule_id=schedule.id)
     return schedule
+
+
+def upcoming(tx: Tx, proposal: Proposal, now: datetime) -> list[datetime]:
+    """Its next times, saved now. Raises: ScheduleNotFound, ScheduleRefused."""
+    if proposal.changes is not None:
+        known = schedules.find(tx, proposal.changes, proposal.chat_id)
+        if known.timing == proposal.timing and (times := schedules.next_times(known)):
+            return times  # they go on
+    return proposal.upcoming(now)
 
 
 def discard(tx: Tx, proposal: Proposal) -> Proposal:

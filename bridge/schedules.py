@@ -129,6 +129,31 @@ def next_times(schedule: Schedule, *, count: int = 3) -> list[datetime]:
         return []
 
 
+def change(
+    tx: Tx, schedule_id: int, new: NewSchedule, *, now: datetime, min_every_s: int = 1
+) -> Schedule:
+    """Give it the words and times of `new`; its number, its history and its chat's stay.
+
+    Times that are as they were go on from where they were. Raises: ScheduleNotFound, also when it
+    is another chat's, ScheduleRefused, JobRefused.
+    """
+    known = find(tx, schedule_id, new.chat_id)
+    job_of(new)
+    new.timing.check(now, min_every_s=min_every_s)
+    same = known.timing == new.timing and known.next_at is not None
+    tx.run(
+        "change_schedule",
+        id=schedule_id,
+        prompt=clean_text(new.prompt),
+        title=clean_text(new.title),
+        cron=new.cron,
+        every_s=new.every_s,
+        zone=new.zone,
+        next_at=known.next_at if same else stamp(new.timing.next_after(now)),
+    )
+    return find(tx, schedule_id)
+
+
 def pause(tx: Tx, schedule_id: int, *, chat_id: str | None = None) -> Schedule:
     """No more times until it is resumed; a job it started goes on. Raises: ScheduleNotFound."""
     find(tx, schedule_id, chat_id)

@@ -147,8 +147,12 @@ async def test_an_archive_that_is_none_of_ours_changes_nothing(
 ) -> None:
     good = (await backup(settings, tmp_path / "good.tar", force=False, clock=clock)).path
     (settings.profile / "KITT.md").write_text("Now")
-    torn, empty, foreign = (tmp_path / name for name in ("torn", "empty", "foreign"))
+    torn, short, empty, foreign = (
+        tmp_path / name for name in ("torn", "short", "empty", "foreign")
+    )
     torn.write_bytes(good.read_bytes()[: good.stat().st_size // 2])
+    with tarfile.open(good) as archive:
+        short.write_bytes(good.read_bytes()[: archive.getmembers()[-1].offset_data + 1])
     tarfile.open(empty, "w").close()
     with tarfile.open(foreign, "w") as archive:
         archive.add(settings.profile / "KITT.md", arcname="KITT.md")
@@ -156,7 +160,7 @@ async def test_an_archive_that_is_none_of_ours_changes_nothing(
     bad = [archive_with(tmp_path / f"bad-{at}", good, name) for at, name in enumerate(names)]
     bad.append(archive_with(tmp_path / "link", good, "skills/link.md", tarfile.SYMTYPE))
 
-    for path in (torn, empty, foreign, *bad):
+    for path in (torn, short, empty, foreign, *bad):
         with pytest.raises((ConfigError, StoreDamaged), match=path.name):
             restore(settings, path, clock=clock)
 

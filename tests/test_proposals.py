@@ -7,6 +7,7 @@ import pytest
 from fakes import FakeClock, OpenStore, shell
 
 from bridge import proposals, schedules
+from bridge.clock import stamp
 from bridge.errors import JobRefused, KittError, ScheduleNotFound, ScheduleRefused
 from bridge.proposals import SCHEDULES_MAX, Proposal
 from bridge.schedules import NewSchedule, Schedule
@@ -170,3 +171,72 @@ async def test_turn_that_begins_again_gets_what_it_made_and_may_propose_somethin
     assert (await propose(store, clock, title="News")).id == first.id
     assert (await propose(store, clock, title="Weather")).title == "Weather"
     assert (await propose(store, clock, title="News", cron="0 8 * * *")).cron == "0 8 * * *"
+
+
+async def changed(store: Store, clock: FakeClock, number: int, **changes: Any) -> Schedule:
+    """A schedule after a proposal to change it so was saved."""
+    new, now = replace(NEWS, **changes), clock.now()
+    proposal = await store.write(
+        lambda tx: proposals.propose(tx, new, source="update:2", now=now, changes=number)
+    )
+    return await save(store, clock, proposal)
+
+
+async def test_a_changed_schedule_keeps_its_number_and_what_it_has_done(
+    store: Store, clock: FakeClock
+) -> None:
+    for _ in range(SCHEDULES_MAX):  # a full chat may change them
+        await store.write(lambda tx: schedules.add(tx, NEWS, now=clock.now()))
+    shell(
+        store.path,
+        "UPDATE schedules SET kind = 'research', last_job_id = 5, fired = 9, status = 'paused', "
+        "error = 'it went wrong' WHERE id = 2",
+    )
+
+    schedule = await changed(store, clock, 2, title="Late news", cron="0 9 * * *", prompt="New")
+
+    assert (schedule.id, schedule.last_job_id, schedule.fired) == (2, 5, 9)
+    assert (schedule.kind, schedule.status, schedule.error) == ("research", "paused", None)
+    assert (schedule.title, schedule.prompt, schedule.cron) == ("Late news", "New", "0 9 * * *")
+    assert schedule.next_at == "2026-11-22 08:00:00.000"
+    (row,) = shell(store.path, "SELECT count(*) AS n FROM schedules")
+    assert row["n"] == SCHEDULES_MAX
+    assert (await find(store)).schedule_id == 2
+
+
+async def test_other_words_leave_the_times_as_they_are(store: Store, clock: FakeClock) -> None:
+    hourly = replace(NEWS, cron=None, every_s=3600)
+    before = await store.write(lambda tx: schedules.add(tx, hourly, now=clock.now()))
+    clock.advance(1800)
+    now = clock.now()
+    proposal = await store.write(
+        lambda tx: proposals.propose(
+            tx, replace(hourly, prompt="Other words"), source="update:2", now=now, changes=before.id
+        )
+    )
+
+    times = await store.read(lambda tx: proposals.upcoming(tx, proposal, now))
+    after = await save(store, clock, proposal)
+
+    assert after.next_at == before.next_at
+    assert stamp(times[0]) == before.next_at
+    assert after.prompt == "Other words"
+
+
+async def test_a_schedule_of_another_chat_or_one_that_is_gone_is_not_changed(
+    store: Store, clock: FakeClock
+) -> None:
+    await store.write(lambda tx: schedules.add(tx, replace(NEWS, chat_id="8"), now=clock.now()))
+    mine = await store.write(lambda tx: schedules.add(tx, NEWS, now=clock.now()))
+    with pytest.raises(ScheduleNotFound):
+        await changed(store, clock, 1)
+    now = clock.now()
+    proposal = await store.write(
+        lambda tx: proposals.propose(tx, NEWS, source="update:3", now=now, changes=mine.id)
+    )
+
+    await store.write(lambda tx: schedules.remove(tx, mine.id))
+
+    with pytest.raises(ScheduleNotFound):
+        await save(store, clock, proposal)
+    assert (await find(store, proposal.id)).status == "open"

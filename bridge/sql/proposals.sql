@@ -1,9 +1,9 @@
 -- name: insert_proposal
 -- Shown to its person and not saved yet; the same source twice is one proposal.
 INSERT INTO proposals (source, chat_id, thread_id, user_id, title, prompt, cron, every_s, zone,
-                       created_at, expires_at)
-VALUES (:source, :chat_id, :thread_id, :user_id, :title, :prompt, :cron, :every_s, :zone, :now,
-        :expires_at)
+                       changes, created_at, expires_at)
+VALUES (:source, :chat_id, :thread_id, :user_id, :title, :prompt, :cron, :every_s, :zone, :changes,
+        :now, :expires_at)
 ON CONFLICT (source) DO NOTHING
 
 -- name: proposal

@@ -68,6 +68,12 @@ UPDATE schedules SET status = 'paused', error = :error WHERE id = :id AND status
 UPDATE schedules SET status = 'active', error = NULL, next_at = :next_at
  WHERE id = :id AND status = 'paused'
 
+-- name: change_schedule
+-- Other words or other times; what it has done, and whether it is paused, stays.
+UPDATE schedules SET prompt = :prompt, title = :title, cron = :cron, every_s = :every_s,
+                     zone = :zone, next_at = :next_at, error = NULL
+ WHERE id = :id
+
 -- name: delete_schedule
 -- The schedule is gone; jobs it started stay.
 DELETE FROM schedules WHERE id = :id

@@ -52,6 +52,7 @@ VERBS = {
     "sn": "run now",
     "sp": "pause",
     "su": "resume",
+    "sc": "change: ask what",
     "sr": "remove: ask first",
     "sx": "remove",
     # files without a word

@@ -19,7 +19,7 @@ FOR_ALL: Final = frozenset(
     )
 )
 OF_A_JOB: Final = frozenset(("jc", "jz", "jk", "jr", "je", "jv", "jf", "ja", "jn"))
-OF_A_SCHEDULE: Final = frozenset(("sn", "sp", "su", "sr", "sx"))
+OF_A_SCHEDULE: Final = frozenset(("sn", "sp", "su", "sc", "sr", "sx"))
 COMMANDS_OF_A_JOB: Final = frozenset(("cancel", "retry"))
 
 

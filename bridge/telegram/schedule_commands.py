@@ -17,8 +17,9 @@ from bridge.errors import JobRefused, ScheduleNotFound, ScheduleRefused
 from bridge.models import short
 from bridge.proposals import Proposal
 from bridge.queue import Queue
+from bridge.schedules import Schedule
 from bridge.store import Tx
-from bridge.telegram import schedule_words
+from bridge.telegram import compose, schedule_words
 from bridge.telegram.buttons import Signer
 from bridge.telegram.chosen import Chosen
 from bridge.telegram.compose import Part, in_place, plain_part
@@ -39,7 +40,7 @@ class ScheduleCommands:
     chosen: Chosen
     names = ("schedule",)
     read_only = ("schedule",)
-    verbs = ("sl", "sd", "sn", "sp", "su", "sr", "sx", "ps", "pd")
+    verbs = ("sl", "sd", "sn", "sp", "su", "sc", "sr", "sx", "ps", "pd")
 
     def command(self, tx: Tx, message: Incoming, _name: str, argument: str) -> list[Part]:
         """`/schedule` and `/schedule 3`; anything else behind it is for the agent."""
@@ -59,6 +60,7 @@ class ScheduleCommands:
             "sn": self._run,
             "sp": self._pause,
             "su": self._resume,
+            "sc": self._ask_what_to_change,
             "sr": self._ask_to_remove,
             "sx": self._remove,
             "ps": self._save,
@@ -84,7 +86,7 @@ class ScheduleCommands:
         first = tx.value("earlier_proposal", user_id=proposal.user_id, id=proposal.id) is None
         return schedule_words.proposal_part(
             proposal,
-            proposal.upcoming(now),
+            proposals.upcoming(tx, proposal, now),
             self.signer,
             language=language,
             now=now,
@@ -139,6 +141,15 @@ class ScheduleCommands:
         text = say(press.language, "schedule_is_resumed", id=number)
         return text, in_place(press, self._one(tx, press, number))
 
+    def _ask_what_to_change(self, tx: Tx, press: Press, number: int) -> Done:
+        """What is said next is for the agent, which knows what it is about."""
+        schedule = schedules.find(tx, number, press.chat_id)
+        said = conversation.without_tags(_as_it_is(schedule))
+        event = f'<kitt-event schedule="{number}" status="to-change">{said}</kitt-event>'
+        self._note(tx, press.chat_id, press.thread_id, event, f"update:{press.update_id}:change")
+        how = say(press.language, "schedule_change_how", id=number)
+        return "", [compose.plain_part(how, reply_to=press.message_id, silent=True)]
+
     def _ask_to_remove(self, tx: Tx, press: Press, number: int) -> Done:
         schedule = schedules.find(tx, number, press.chat_id)
         part = schedule_words.removal_part(schedule, self.signer, language=press.language)
@@ -161,11 +172,19 @@ class ScheduleCommands:
         if proposal.expired(now):
             text = say(language, "proposal_expired")
             return text, self._closed(press, proposal, text)
-        if proposals.full(tx, press.chat_id):
+        if proposal.changes is None and proposals.full(tx, press.chat_id):
             return say(language, "proposal_full", count=proposals.SCHEDULES_MAX), []
-        schedule = proposals.save(tx, proposal, now=now)
-        text = say(language, "proposal_saved", id=schedule.id)
-        self._remember(tx, proposal, f"saved as schedule {schedule.id}")
+        try:
+            schedule = proposals.save(tx, proposal, now=now)
+        except ScheduleNotFound:  # what it was to change
+            text = say(language, "no_schedule", id=proposal.changes)
+            return text, self._closed(press, proposal, text)
+        if proposal.changes is None:
+            text = say(language, "proposal_saved", id=schedule.id)
+            self._remember(tx, proposal, f"saved as schedule {schedule.id}")
+        else:
+            text = say(language, "schedule_is_changed", id=schedule.id)
+            self._remember(tx, proposal, f"schedule {schedule.id} is changed so")
         part = self._one(tx, press, schedule.id)
         return text, in_place(press, {**part, "text": f"{text}\n\n{part['text']}"})
 
@@ -188,13 +207,23 @@ class ScheduleCommands:
         """The model knows what became of what it proposed."""
         about = conversation.without_tags(proposal.name)
         event = f'<kitt-event proposal="{proposal.id}" status="over">“{about}”: {end}</kitt-event>'
-        message = Message(
-            role="user",
-            content=[{"type": "text", "text": event}],
-            source=f"proposal:{proposal.id}:over",
-        )
-        name = conversation.chat_conversation(proposal.chat_id, proposal.thread_id)
+        source = f"proposal:{proposal.id}:over"
+        self._note(tx, proposal.chat_id, proposal.thread_id, event, source)
+
+    def _note(self, tx: Tx, chat_id: str, thread_id: int, event: str, source: str) -> None:
+        message = Message(role="user", content=[{"type": "text", "text": event}], source=source)
+        name = conversation.chat_conversation(chat_id, thread_id)
         conversation.append(tx, name, message, now=stamp(self.clock.now()))
+
+
+def _as_it_is(schedule: Schedule) -> str:
+    """A schedule as the model is told it, to propose a change of it."""
+    when = schedule.cron or f"every {schedule.every_s} s"
+    return (
+        f"The user taps Change below schedule {schedule.id} “{schedule.name}” ({when}, "
+        f"{schedule.zone}): {short(schedule.prompt, 1_000)}\nWhat they say next is probably what "
+        f"is to be different: propose_schedule with changes={schedule.id}."
+    )
 
 
 def number_of(argument: str) -> int | None:

@@ -101,6 +101,9 @@ def one_part(schedule: Schedule, signer: Signer, *, language: str, now: datetime
         schedule.chat_id,
         (say(language, "button_run"), "sn", number),
         (say(language, pausing[0]), pausing[1], number),
+    ) + signer.row(
+        schedule.chat_id,
+        (say(language, "button_edit"), "sc", number),
         (say(language, "button_remove"), "sr", number),
     )
     return {
@@ -157,8 +160,9 @@ def proposal_lines(
     proposal: Proposal, times: list[datetime], language: str, now: datetime
 ) -> list[str]:
     """A proposal without its buttons, also when it is over."""
+    key = "proposal_what" if proposal.changes is None else "proposal_change"
     return [
-        say(language, "proposal_what", name=short(proposal.name, 100)),
+        say(language, key, name=short(proposal.name, 100), id=proposal.changes),
         _begin(when(proposal, language)),
         f"» {short(proposal.prompt, 600)}",
         *_times(times, proposal.zone, language, now),

@@ -313,3 +313,75 @@ async def test_a_greeting_is_still_a_small_request(bridge: House, chat: Person) 
     await chat.ask("hello")
 
     assert bridge.asked()[0].size < 6_000
+
+
+@pytest.mark.parametrize(
+    ("language", "edit", "how", "head", "save", "done"),
+    [
+        (
+            *("en", "✏ Change", "What is to be different about schedule 1:"),
+            *("✏ Schedule 1 becomes: News", "✅ Save", "✅ Schedule 1 is changed."),
+        ),
+        (
+            *("nl", "✏ Aanpassen", "Wat moet er anders aan planning 1:"),
+            *("✏ Planning 1 wordt: News", "✅ Opslaan", "✅ Planning 1 is aangepast."),
+        ),
+    ],
+)
+async def test_a_schedule_is_changed_by_a_tap_a_sentence_and_a_tap(
+    bridge: House,
+    claude: ClaudeEmulator,
+    language: str,
+    edit: str,
+    how: str,
+    head: str,
+    save: str,
+    done: str,
+) -> None:
+    chat = Person(bridge, language=language)
+    news = NewSchedule(chat_id="7", user_id="7", title="News", prompt="Tell", cron="30 7 * * *")
+    await bridge.store.write(lambda tx: schedules.add(tx, news, now=bridge.clock.now()))
+    given: dict[str, Any] = dict.fromkeys(("acknowledgement", "title", "instructions", "zone"), "")
+    given |= {"cron": "0 9 * * *", "every_s": 0, "changes": 1}
+    claude.script.when(
+        lambda request: True, lambda _request: Reply([ToolUse("propose_schedule", given)])
+    )
+    shown = await chat.ask("/schedule 1")
+
+    await chat.press(shown.message_id, edit)
+    asked = await chat.sees(how)
+    chat.say("At nine")
+    proposal = await chat.sees(head)
+    before = saved(bridge)
+    toast = await chat.press(proposal.message_id, save)
+
+    (body,) = (record.body for record in bridge.asked())
+    event = body["messages"][0]["content"][0]["text"]
+    assert event.startswith('<kitt-event schedule="1" status="to-change">')
+    assert "(30 7 * * *, UTC): Tell" in event
+    assert asked.reply_to == shown.message_id
+    assert len([line for line in proposal.text.splitlines() if line.startswith("• ")]) == 3
+    assert before[0]["cron"] == "30 7 * * *"  # nothing has changed before the tap
+    assert toast.text == done
+    (row,) = saved(bridge)
+    assert (row["id"], row["cron"], row["prompt"]) == (1, "0 9 * * *", "Tell")
+
+
+async def test_a_change_of_a_schedule_that_is_gone_says_so(
+    bridge: House, chat: Person, claude: ClaudeEmulator
+) -> None:
+    news = NewSchedule(chat_id="7", user_id="7", title="News", prompt="Tell", cron="30 7 * * *")
+    await bridge.store.write(lambda tx: schedules.add(tx, news, now=bridge.clock.now()))
+    given: dict[str, Any] = dict.fromkeys(("acknowledgement", "title", "instructions", "zone"), "")
+    given |= {"cron": "0 9 * * *", "every_s": 0, "changes": 1}
+    claude.script.when(
+        lambda request: True, lambda _request: Reply([ToolUse("propose_schedule", given)])
+    )
+    chat.say("Schedule 1 at nine")
+    proposal = await chat.sees("✏ Schedule 1 becomes")
+
+    await bridge.store.write(lambda tx: schedules.remove(tx, 1))
+    toast = await chat.press(proposal.message_id, "✅ Save")
+
+    assert toast.text.startswith("There is no schedule 1 here.")
+    assert saved(bridge) == []

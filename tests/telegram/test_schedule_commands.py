@@ -90,7 +90,7 @@ async def test_one_is_told_whole(bridge: House, chat: Person, text: str) -> None
     assert lines[:3] == ["🗓 1 · News", "Every weekday at 07:30", "Next times:"]
     assert all(line.startswith("• ") and line.endswith("07:30") for line in lines[3:6])
     assert lines[6:] == ["Time zone: Europe/Amsterdam", "» The news in three lines"]
-    assert names(answer) == [["▶ Run now", "⏸ Pause", "🗑 Remove"], ["‹ All"]]
+    assert names(answer) == [["▶ Run now", "⏸ Pause"], ["✏ Change", "🗑 Remove"], ["‹ All"]]
 
 
 @pytest.mark.parametrize("number", ["12", "0", "9" * 19])
@@ -158,7 +158,7 @@ async def test_pause_and_resume_change_the_message(bridge: House, chat: Person) 
     shown = await chat.sees_where(lambda m: "⏸ paused" in m.text)
     assert (paused.text, status(bridge)) == ("⏸ Schedule 1 is paused.", "paused")
     assert shown.message_id == answer.message_id
-    assert names(shown)[0] == ["▶ Run now", "▶ Resume", "🗑 Remove"]
+    assert names(shown)[0] == ["▶ Run now", "▶ Resume"]
 
     resumed = await chat.press(answer.message_id, "▶ Resume")
     await chat.sees_where(lambda m: "Next times:" in m.text)

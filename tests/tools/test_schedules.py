@@ -198,3 +198,34 @@ def test_tools_of_both_kinds_have_names_of_their_own(turn: Turn) -> None:
     names = [tool.name for tool in job_tools(None, origin)]  # type: ignore[arg-type]
 
     assert not set(names) & turn.tools.keys()
+
+
+async def test_a_change_keeps_what_nothing_is_said_about(
+    store: Store, clock: FakeClock, turn: Turn
+) -> None:
+    old = NewSchedule(
+        chat_id="7", user_id="70", title="News", prompt="Tell", every_s=3600, zone="UTC"
+    )
+    await store.write(lambda tx: schedules.add(tx, old, now=clock.now()))
+    nothing = {"title": "", "instructions": "", "cron": "", "zone": ""}
+
+    await turn.propose(**{**nothing, "cron": "0 9 * * *"}, changes=1)
+    said = await turn.propose(**{**nothing, "instructions": "Tell all"}, changes=1)
+
+    timed, worded = (proposal for proposal, _ in turn.shown)
+    assert (timed.cron, timed.every_s, timed.prompt) == ("0 9 * * *", None, "Tell")
+    assert (worded.cron, worded.every_s, worded.prompt) == (None, 3600, "Tell all")
+    assert (worded.title, worded.zone, worded.changes) == ("News", "UTC", 1)
+    assert "Nothing is changed until the user taps Save" in said
+
+
+async def test_only_its_person_changes_a_schedule(
+    store: Store, clock: FakeClock, turn: Turn
+) -> None:
+    other = NewSchedule(chat_id="7", user_id="71", prompt="Tell", every_s=3600)
+    await store.write(lambda tx: schedules.add(tx, other, now=clock.now()))
+
+    for number, sentence in ((1, "another person's"), (2, "no schedule 2")):
+        with pytest.raises(ToolFailed, match=sentence):
+            await turn.propose(changes=number)
+    assert turn.shown == []
