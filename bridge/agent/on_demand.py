@@ -3,8 +3,8 @@
 An SDK of today is thousands of small modules, and the `__init__` of its packages imports them all,
 for services that a client of one endpoint never asks. What such an `__init__` says stays true here,
 only later (PEP 562; Python 3.15 has `lazy from … import` for it). Nothing is replaced or left out:
-a name that no line gathers runs the `__init__` as it stands. A package that does more than gather
-runs as ever; only of the library's own `__init__` the rest waits as well. Why: docs/adr/0011.
+a name that no line gathers runs the `__init__` as it stands. A package that does more than give
+names runs as ever; only of the library's own `__init__` the rest waits as well. Why: docs/adr/0011.
 """
 
 import ast
@@ -88,10 +88,10 @@ def _gathered(lines: list[ast.stmt], *, and_no_more: bool) -> Names:
             ):
                 for alias in imported:
                     names[alias.asname or alias.name] = (f".{origin}", alias.name)
-            case ast.ImportFrom(module="__future__") | ast.Expr(value=ast.Constant()):
+            case ast.ImportFrom(level=0) | ast.Expr(value=ast.Constant()):
                 pass
-            case ast.Assign(targets=[ast.Name(id="__all__")]):
-                pass
+            case ast.Assign(targets=[ast.Name(id=made)]) | ast.AnnAssign(target=ast.Name(id=made)):
+                names.pop(made, None)
             case _ if and_no_more:
                 return {}
     modules = {origin.split(".")[1] for origin, _ in names.values()}

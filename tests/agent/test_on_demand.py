@@ -23,9 +23,16 @@ from .water import *
 SIZE = 3
 """,
     "_bird.py": "class Bird: ...\nCALL = 'krah'\n",
-    "nests/__init__.py": "from ._twig import Twig\nfrom ._mud import Mud\n__all__ = ['Twig']\n",
+    "nests/__init__.py": """
+from typing import TypeAlias
+from ._twig import Twig
+from ._mud import Mud
+__all__ = ['Twig', 'Stick', 'Mud']
+Stick: TypeAlias = Twig
+Mud = Mud.upper()
+""",
     "nests/_twig.py": "class Twig: ...\n",
-    "nests/_mud.py": "class Mud: ...\n",
+    "nests/_mud.py": "Mud = 'wet'\n",
     "water.py": "DEPTH = 7\n",
     "loud/__init__.py": "from .horn import Horn\nHorn.heard = True\n",
     "loud/horn.py": "class Horn: ...\n",
@@ -92,7 +99,12 @@ def test_a_star_brings_what_it_brings_otherwise(library: ModuleType) -> None:
     exec(f"from {library.__name__}.nests import *", names)
 
     assert "Twig" in names
-    assert "Mud" not in names
+    assert "TypeAlias" not in names
+
+
+def test_a_name_that_the_init_makes_of_another_is_what_it_makes(library: ModuleType) -> None:
+    assert library.nests.Mud == "WET"
+    assert library.nests.Stick is library.nests.Twig
 
 
 def test_a_name_that_does_not_exist_is_missing(library: ModuleType) -> None:
