@@ -466,3 +466,19 @@ def test_heavy_libraries_are_not_loaded_by_importing(module: str) -> None:
     )
 
     assert done.stdout.split() == [], f"import bridge.{module} loads {done.stdout}"
+
+
+@pytest.mark.parametrize("program", ["bridge", "worker"])
+def test_a_program_that_stays_loads_no_other_command(program: str) -> None:
+    code = (
+        "import sys\nfrom bridge.cli import main\n"
+        f"try: main([{program!r}, '--help'])\n"
+        "except SystemExit: pass\n"
+        "print(*(name for name in sys.modules if name.startswith('bridge.cli_')))"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.splitlines()[-1] == "bridge.cli_words"

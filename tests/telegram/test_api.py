@@ -1,6 +1,7 @@
 """Telegram's Bot API in our words: what was sent, and what an error means for whoever sends."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 
 import pytest
@@ -39,6 +40,21 @@ async def test_open_checks_the_token_and_names_the_bot(telegram: TelegramEmulato
 
     assert await api.open() == "kitt_demo_bot"
     await api.close()
+
+
+def test_certificates_are_loaded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[ssl.SSLContext] = []
+    load = ssl.SSLContext.load_verify_locations
+
+    def counted(context: ssl.SSLContext, *files: str, **named: str) -> None:
+        loaded.append(context)
+        load(context, *files, **named)
+
+    monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", counted)
+
+    api_for("https://127.0.0.1:1/bot")
+
+    assert len(loaded) == 1
 
 
 async def test_a_wrong_token_is_an_error_of_the_settings(telegram: TelegramEmulator) -> None:
