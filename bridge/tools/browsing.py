@@ -66,6 +66,8 @@ def browser_tools(context: "Context") -> list[Tool]:
             optional=("part",) if "part" in properties else (),
             allow=allow,
             run=run,
+            # It may have sent a form: after a crash nobody knows, and its page is gone.
+            repeat="once" if run == tab.click else "idempotent",
         )
         for run, description, properties, allow in steps
     ]

@@ -42,6 +42,7 @@ FLAGS: Final = (
     "--disable-dev-shm-usage",
     "--disable-domain-reliability",
     "--disable-extensions",
+    "--disable-features=AutofillServerCommunication",  # would tell which forms a page has
     "--disable-gpu",
     "--disable-quic",
     "--disable-sync",

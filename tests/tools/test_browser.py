@@ -89,7 +89,9 @@ async def desk(queue: Queue, internet: Internet, tmp_path: Path) -> AsyncIterato
         )
 
 
-async def test_a_page_is_opened_read_clicked_filled_and_pictured(desk: Desk, site: Site) -> None:
+async def test_a_page_is_opened_read_clicked_filled_and_pictured(
+    desk: Desk, internet: Internet, site: Site
+) -> None:
     opened = await desk.use("browser_open", url="http://shop.test/")
     assert opened.startswith('<kitt-untrusted source="http://shop.test/">\nTitle: Lamps\n')
     assert 'heading "Lamps"' in opened
@@ -110,6 +112,7 @@ async def test_a_page_is_opened_read_clicked_filled_and_pictured(desk: Desk, sit
     assert wrote.startswith("Wrote shop.png (")
     assert workspace.read("shop.png", 8) == b"\x89PNG\r\n\x1a\n"
     assert workspace.read("shop.pdf", 5) == b"%PDF-"
+    assert {*internet.looked_up} == {"shop.test"}  # the browser asks nobody else about a form
 
 
 def ref_of(text: str, name: str) -> str:
