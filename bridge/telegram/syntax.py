@@ -13,7 +13,8 @@ Source: CommonMark 0.31; GFM, tables and task lists.
 """
 
 import re
-from functools import cache
+from collections.abc import Sequence
+from functools import cache, lru_cache
 from typing import Final
 
 from markdown_it import MarkdownIt
@@ -34,7 +35,8 @@ _FORMULA_SIGN: Final = re.compile(r"[\\^]|^[A-Za-z]$|^\D.*[_=]")
 _ROUND: Final = re.compile(r"\\\((.+?)\\\)", re.DOTALL)
 
 
-def tokens_of(source: str) -> list[Token] | None:
+@lru_cache(maxsize=1)  # entities, Rich HTML and code files look at one text, one after the other
+def tokens_of(source: str) -> Sequence[Token] | None:
     """The tokens of clean Markdown; None if it is nested too deep to be read without loss."""
     tokens = parser().parse(source)
     if any(token.level >= NESTING_MAX - 1 for token in tokens):
