@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Final
 
@@ -121,7 +121,7 @@ class Import:
     lazy: bool  # inside a function, or only for the type checker
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Source:
     """One module of bridge/."""
 
@@ -138,9 +138,10 @@ class Source:
         """The part of RINGS this module belongs to."""
         return part_of(self.place.removesuffix(".py").partition("/")[0])
 
-    def imports(self) -> Iterator[Import]:
+    @cached_property
+    def imports(self) -> tuple[Import, ...]:
         """Every import, with `from bridge import x` as `bridge.x`."""
-        yield from _imports(self.tree, lazy=False, package=self.path.parent)
+        return tuple(_imports(self.tree, lazy=False, package=self.path.parent))
 
 
 def _imports(node: ast.AST, *, lazy: bool, package: Path) -> Iterator[Import]:
@@ -186,7 +187,7 @@ def imports_of(library: str) -> list[tuple[Source, Import]]:
     return [
         (source, found)
         for source in sources()
-        for found in source.imports()
+        for found in source.imports
         if found.name.partition(".")[0] == library
     ]
 
@@ -223,7 +224,7 @@ def test_imports_go_inward_only() -> None:
     outward = [
         f"{source.place}:{found.line} imports {found.name}"
         for source in sources()
-        for found in source.imports()
+        for found in source.imports
         if (part := ours(found)) is not None
         and RINGS[part] > RINGS[source.part]
         and not (RINGS[source.part] == 3 and part in FOR_RING_3_TOO)
@@ -237,7 +238,7 @@ def test_parts_do_not_import_each_other_in_circles() -> None:
     rule = "No part imports another that imports it, not even by a detour."
     graph: dict[str, set[str]] = {source.part: set() for source in sources()}
     for source in sources():
-        graph[source.part] |= {part for found in source.imports() if (part := ours(found))}
+        graph[source.part] |= {part for found in source.imports if (part := ours(found))}
         graph[source.part].discard(source.part)
 
     def reached(start: str) -> set[str]:
@@ -261,7 +262,7 @@ def test_telegram_worker_scheduler_and_web_never_import_each_other() -> None:
     crossing = [
         f"{source.place}:{found.line} imports {found.name}"
         for source in sources()
-        for found in source.imports()
+        for found in source.imports
         if source.part in PEERS and ours(found) in PEERS and ours(found) != source.part
     ]
 
@@ -274,7 +275,7 @@ def test_emulator_and_proof_are_imported_only_by_the_command_line_and_lazily() -
     wrong = [
         f"{source.place}:{found.line} imports {found.name}"
         for source in sources()
-        for found in source.imports()
+        for found in source.imports
         if ours(found) in ("emulator", "prove")
         and source.part not in ("emulator", "prove")
         and not (source.part == "cli*" and found.lazy)
@@ -372,8 +373,11 @@ def test_only_the_clock_reads_the_time() -> None:
         f"{source.place}:{node.lineno} {ast.unparse(node)}"
         for source in sources()
         for node in ast.walk(source.tree)
-        if (isinstance(node, ast.Attribute) and node.attr in names)
-        and calls.fullmatch(ast.unparse(node))
+        if (
+            isinstance(node, ast.Attribute)
+            and node.attr in names
+            and calls.fullmatch(ast.unparse(node))
+        )
         or (
             isinstance(node, ast.ImportFrom)
             and node.module == "time"
