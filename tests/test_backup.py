@@ -14,6 +14,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+from blank import lay
 from fakes import FakeClock, a_job, shell
 from waiting import until
 
@@ -58,6 +59,7 @@ async def settings(tmp_path: Path, clock: FakeClock) -> Settings:
 
 
 async def add(settings: Settings, clock: FakeClock, jobs: int) -> None:
+    lay(settings.database)
     store = await Store.open(settings.database, settings.run_dir)
     for _ in range(jobs):
         await Queue(store=store, clock=clock).add(a_job())

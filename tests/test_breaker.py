@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from blank import lay
 from breaking import OWNER
 from fakes import FakeClock, OpenStore, a_job, shell
 from hypothesis import given, settings
@@ -558,6 +559,7 @@ STEPS = st.one_of(
 
 
 async def play(folder: Path, steps: list[tuple[str, int]]) -> None:
+    lay(folder / "kitt.db")
     store = await Store.open(folder / "kitt.db", folder / "run")
     clock, now, expected = FakeClock(), 0.0, Expected()
     breaker, queue = Breaker(store, clock, frozenset({OWNER})), Queue(store=store, clock=clock)

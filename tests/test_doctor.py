@@ -16,6 +16,7 @@ from xmlrpc.server import SimpleXMLRPCDispatcher, SimpleXMLRPCRequestHandler
 
 import pytest
 from aiohttp import web
+from blank import lay
 from fakes import FakeClock, shell
 
 from bridge import deliveries, doctor, people
@@ -97,6 +98,7 @@ class Patient:
         return Settings.load(self.environ, env_file=self.env_file)
 
     async def open(self) -> Store:
+        lay(self.settings.database)
         return await Store.open(self.settings.database, self.settings.run_dir)
 
     async def look(self, **versions: tuple[int, ...]) -> Report:

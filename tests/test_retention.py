@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from blank import lay
 from fakes import START, FakeClock, OpenStore, a_job, claimed, shell
 
 from bridge import proposals
@@ -368,6 +369,7 @@ async def test_pass_that_fails_begins_anew(
 async def made_old(folder: Path) -> None:
     """Two jobs that have ended long ago, and something of the rest that goes."""
     clock = FakeClock()
+    lay(folder / "kitt.db")
     store = await Store.open(folder / "kitt.db", folder / "run")
     (folder / "jobs").mkdir()
     house = House(Queue(store=store, clock=clock), clock, folder / "jobs")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from blank import lay
 from fakes import FakeClock, OpenStore, shell
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -649,6 +650,7 @@ def test_no_time_of_a_year_is_lost_or_doubled_whenever_somebody_looks(
     async def live() -> tuple[list[str], Schedule]:
         clock = FakeClock(looks[0])
         with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+            lay(Path(folder) / "kitt.db")
             store = await Store.open(Path(folder) / "kitt.db", Path(folder) / "run")
             try:
                 queue = Queue(store=store, clock=clock)
