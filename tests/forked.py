@@ -4,6 +4,7 @@ Tests order their failpoints, kill them and start them again one by one.
 """
 
 import json
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -42,6 +43,13 @@ class Forked(Stack):
         if name == "bridge":
             await until(lambda: self.telegram.updates.polled or process.ended.done(), 20)
         return process
+
+    async def crash(self, name: str) -> None:
+        """SIGKILL a program and wait for its end."""
+        assert self._crew is not None
+        process = self._crew.running[name]
+        process.signal(signal.SIGKILL)
+        await process.ended
 
     async def froze(self, process: Process) -> None:
         """Wait until a process has stopped."""
