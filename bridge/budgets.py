@@ -1,15 +1,16 @@
 """What may be spent: by one job, by one person in a day, and by everyone in a day.
 
-Before a request is made, the most it can cost is reserved in the database, where all processes see
-it; the commit that keeps the reply takes the reservation away and counts what it did cost. A
-request may begin while anything is left, so that a budget is passed by one request at most. A
-reservation whose process died is replaced by the next request of its conversation, and ends by
-itself. A model without a known price counts at KITT_PRICE_UNKNOWN: nothing is without a limit by
-accident. Money is millionths of a dollar; 0 means no limit. A day begins at midnight in KITT_ZONE.
+Before a request is sent, the first time and any other, the most it can cost is reserved in the
+database, where all processes see it; the commit that keeps the reply takes the reservation away and
+counts what it did cost. One that was cut counts as far as it came. A request may begin while
+anything is left, so that a budget is passed by one request at most. A reservation whose process
+died is replaced by the next request of its conversation, and ends by itself. A model without a
+known price counts at KITT_PRICE_UNKNOWN: nothing is without a limit by accident. Money is
+millionths of a dollar; 0 means no limit. A day begins at midnight in KITT_ZONE.
 """
 
-from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -19,7 +20,7 @@ from bridge.alerts import tell_owners
 from bridge.clock import Clock, stamp
 from bridge.conversation import whose
 from bridge.errors import BudgetUsedUp, ModelRefused, ModelUnavailable
-from bridge.prices import MILLION, WEB_SEARCH, Price, Usage, cost_at, cost_of, price_of
+from bridge.prices import MILLION, WEB_SEARCH, Meter, Price, Usage, cost_at, cost_of, price_of
 from bridge.settings import Settings
 from bridge.store import Store, Tx
 from bridge.timing import zone_named
@@ -129,6 +130,7 @@ class Purse:
         self._job_micro = job_micro
         self._kind_micro = kind_micro
         self._used: list[tuple[int, int]] = []  # each limit, and what was used of it
+        self._due: list[tuple[str, Usage]] = []  # requests that are over: their model, their use
 
     def look(self, tx: Tx) -> None:
         """Read what the job has used so far."""
@@ -168,56 +170,88 @@ class Purse:
         affordable = words * MILLION // price.output if price.output else max_tokens
         return Room(max(shortest, min(max_tokens, affordable)), searches)
 
+    def paying(
+        self, prompt_tokens: int, max_tokens: int, *, searches: int
+    ) -> Callable[[str], AbstractAsyncContextManager[Meter]]:
+        """For one request: what is entered with a model's name whenever it is sent.
+
+        It may be sent again, also to another model, while a job's budget has anything left: the
+        first time is what `room` has allowed.
+        """
+        sent = 0
+
+        @asynccontextmanager
+        async def paying(model: str) -> AsyncIterator[Meter]:
+            nonlocal sent
+            sent += 1
+            async with self._reserved(
+                model, prompt_tokens, max_tokens, searches=searches, again=sent > 1
+            ) as meter:
+                yield meter
+
+        return paying
+
     @asynccontextmanager
-    async def reserved(
-        self, model: str, prompt_tokens: int, max_tokens: int, *, searches: int
-    ) -> AsyncIterator[None]:
+    async def _reserved(
+        self, model: str, prompt_tokens: int, max_tokens: int, *, searches: int, again: bool
+    ) -> AsyncIterator[Meter]:
         """Hold the price of one request while it is made; `account` lets it go.
 
-        A request that was cut off counts what it had read by then. Raises: BudgetUsedUp.
+        One that was cut counts what it had read and written by then. Raises: BudgetUsedUp.
         """
         price = self._price(model, prompt_tokens)
         highest = _prompt_micro(price, prompt_tokens) + max_tokens * price.output // MILLION
         highest += searches * WEB_SEARCH
-        await self._store.write(lambda tx: self._reserve(tx, highest), durable=False)
+        if self._due:  # the reply that this one is to replace
+            await self._store.write(self.account, durable=False)
+        await self._store.write(lambda tx: self._reserve(tx, highest, again=again), durable=False)
+        meter = Meter(Usage(input_tokens=prompt_tokens))
         try:
-            yield
-        except (ModelRefused, ModelUnavailable):
-            self._store.write_soon(self._settle)
+            yield meter
+        except BaseException as error:
+            if meter.begun or not isinstance(error, (ModelRefused, ModelUnavailable)):
+                self._due.append((model, meter.cut))
+            self._store.write_soon(self.account)
             raise
-        except BaseException:
-            used = Usage(input_tokens=prompt_tokens)
-            self._store.write_soon(lambda tx: self.account(tx, model, [used]))
-            raise
+        self._due.append((model, meter.usage))
 
-    def account(self, tx: Tx, model: str, used: Iterable[Usage]) -> None:
-        """Write down answered requests, in the transaction that keeps their replies."""
+    def account(self, tx: Tx) -> None:
+        """Write down the requests that are over, in the transaction that keeps their replies."""
         now = self._clock.now()
-        counted_micro = 0
-        for each in used:
-            name = each.model or model
-            counted = self._budgets.counted(name, each, now)
+        counted_micro, due = 0, len(self._due)
+        for model, used in self._due[:due]:
+            counted = self._budgets.counted(model, used, now)
             counted_micro += counted
             usage.account(
                 tx,
                 conversation=self._conversation,
-                model=name,
-                usage=each,
+                model=model,
+                usage=used,
                 now=now,
                 user_id=self._user_id,
                 counted_micro=counted,
             )
-        self._settle(tx)
+        tx.run("settle", conversation=self._conversation)
         self.look(tx)
         self._warn(tx, counted_micro, now)
+        tx.committed.append(lambda: self._paid(due))
 
-    def _settle(self, tx: Tx) -> None:
-        tx.run("settle", conversation=self._conversation)
+    def account_soon(self) -> None:
+        """The same where no reply is kept: it was paid for as well."""
+        if self._due:
+            self._store.write_soon(self.account)
+
+    def _paid(self, number: int) -> None:
+        del self._due[:number]
 
     def _price(self, model: str, prompt_tokens: int) -> Price:
         return price_of(model, prompt_tokens, self._clock.now()) or self._budgets.unknown
 
-    def _reserve(self, tx: Tx, highest_micro: int) -> None:
+    def _reserve(self, tx: Tx, highest_micro: int, *, again: bool = False) -> None:
+        self.look(tx)
+        for limit, spent in self._used if again else ():
+            if spent >= limit:
+                raise BudgetUsedUp("job", limit, None)
         boot_id, monotonic = self._clock.boot_id, self._clock.monotonic()
         boot = {"boot_id": boot_id, "monotonic": monotonic}
         whose = {"conversation": self._conversation, "user_id": self._user_id}

@@ -140,8 +140,9 @@ class TurnLimitReached(KittError):
 class BudgetUsedUp(KittError):
     """The money of a day is spent; nothing was asked.
 
-    `whose` is "user" or "day". `until` is when it begins anew, or None when only what others ask
-    just now keeps the rest of it: that is soon over.
+    `whose` is "user" or "day", or "job" for a second try that a job has no money for. `until` is
+    when it begins anew, or None when only what others ask just now keeps the rest of it: that is
+    soon over.
     """
 
     def __init__(self, whose: str, limit_micro: int, until: datetime | None) -> None:

@@ -5,12 +5,13 @@ but the last one. A model that is not in the table costs None, which means unkno
 is worse than none.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Final
 
 MILLION: Final = 1_000_000
 SINCE_EVER: Final = date.min
+BYTES_A_TOKEN: Final = 3  # English has four, JSON and Dutch about three
 WEB_SEARCH: Final = 10_000  # millionths of a dollar for one search that the provider makes
 
 
@@ -25,12 +26,38 @@ class Usage:
     cache_write_1h: int = 0  # … and those of them that are kept for an hour, which costs more
     web_searches: int = 0
     latency_ms: int = 0
-    model: str = ""  # when it was not the one that was asked
+    estimated: bool = False  # not all of it was told by the provider
 
     @property
     def prompt_tokens(self) -> int:
         """Everything the model read."""
         return self.input_tokens + self.cache_read + self.cache_write
+
+
+@dataclass(slots=True)
+class Meter:
+    """What one request has used while it is made, for when it does not end.
+
+    `usage` is what the provider has told so far, before that the guess of whoever asks.
+    """
+
+    usage: Usage
+    begun: bool = False  # the provider has taken it: from now on it costs
+    written: int = 0  # bytes of the reply that came
+
+    def hear(self, part: str) -> None:
+        """More of the reply, of whatever kind."""
+        self.written += len(part.encode())
+
+    @property
+    def cut(self) -> Usage:
+        """What it has used if it ends here: the provider's last word on a reply comes at its end.
+
+        Rather too much than too little: nobody shall have replies for nothing by cutting them.
+        """
+        seen = -(-self.written // BYTES_A_TOKEN)
+        output_tokens = max(self.usage.output_tokens, seen)
+        return replace(self.usage, output_tokens=output_tokens, estimated=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

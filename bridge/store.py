@@ -41,12 +41,13 @@ SLOW_WRITE_S: Final = 5.0
 
 
 class Tx:
-    """The inside of one transaction: named statements and what to wake after the commit."""
+    """The inside of one transaction: named statements, and what follows its commit."""
 
     def __init__(self, connection: sqlite3.Connection, sql: Mapping[str, str]) -> None:
         self._connection = connection
         self._sql = sql
         self.woken: set[str] = set()
+        self.committed: list[Callable[[], None]] = []  # called once it is, in this thread
 
     def run(self, name: str, /, **values: Any) -> int:
         """Execute a statement; the number of rows it changed."""
@@ -249,6 +250,8 @@ class Store:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
+        for follow in tx.committed:
+            follow()
         failpoints.hit("after_commit")
         for prefix in tx.woken:
             self.wake.nudge(prefix)

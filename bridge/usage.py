@@ -64,6 +64,7 @@ def account(
         cache_read=usage.cache_read,
         cache_write=usage.cache_write,
         latency_ms=usage.latency_ms,
+        estimated=usage.estimated,
         cost_micro=cost_of(model, usage, now),
         counted_micro=counted_micro,
         user_id=user_id,

@@ -36,12 +36,12 @@ def a_purse(store: Store, clock: FakeClock, conversation: str = "chat:7:0", **ho
 
 
 def reserve(purse: Purse, cents: int, model: str = SONNET) -> Any:
-    return purse.reserved(model, cents * TOKENS_OF_A_CENT, 0, searches=0)
+    return purse.paying(cents * TOKENS_OF_A_CENT, 0, searches=0)(model)
 
 
 async def spend(store: Store, purse: Purse, cents: int, model: str = SONNET) -> None:
-    used = Usage(input_tokens=cents * 5_000)  # 2 dollars for a million
-    await store.write(lambda tx: purse.account(tx, model, [used]))
+    purse._due.append((model, Usage(input_tokens=cents * 5_000)))  # 2 dollars for a million
+    await store.write(purse.account)
 
 
 def held(store: Store) -> list[int]:
@@ -54,7 +54,7 @@ async def test_the_most_a_request_can_cost_is_held_until_its_reply_is_kept(
 ) -> None:
     purse = a_purse(store, clock)
 
-    async with purse.reserved(SONNET, 4_000, 3_000, searches=0):
+    async with purse.paying(4_000, 3_000, searches=0)(SONNET):
         assert held(store) == [CENT + 3 * CENT]
     assert len(held(store)) == 1
 
@@ -63,7 +63,7 @@ async def test_the_most_a_request_can_cost_is_held_until_its_reply_is_kept(
 
 
 async def test_the_providers_own_searches_are_held_for_too(store: Store, clock: FakeClock) -> None:
-    async with a_purse(store, clock).reserved(SONNET, 4_000, 0, searches=5):
+    async with a_purse(store, clock).paying(4_000, 0, searches=5)(SONNET):
         assert held(store) == [CENT + 5 * CENT]
 
 
@@ -195,7 +195,7 @@ async def test_a_request_that_was_stopped_counts_what_it_had_read(
     store: Store, clock: FakeClock
 ) -> None:
     with pytest.raises(asyncio.CancelledError):
-        async with a_purse(store, clock).reserved(SONNET, 5_000, 9_000, searches=0):
+        async with a_purse(store, clock).paying(5_000, 9_000, searches=0)(SONNET):
             raise asyncio.CancelledError
     await store.write(lambda tx: None)
 
@@ -211,8 +211,9 @@ async def test_a_model_without_a_price_is_not_without_a_limit(
     limits = budgets(budget_day_micro=DOLLAR, price_unknown_micro=(3 * DOLLAR, 9 * DOLLAR))
     purse = a_purse(store, clock, limits=limits)
     used = Usage(input_tokens=100_000, cache_read=200_000, output_tokens=20_000)
+    purse._due.append(("deepseek-chat", used))
 
-    await store.write(lambda tx: purse.account(tx, "deepseek-chat", [used]))
+    await store.write(purse.account)
 
     assert shell(store.path, "SELECT cost_micro, counted_micro FROM usage") == [
         {"cost_micro": None, "counted_micro": 90 * CENT + 18 * CENT}
@@ -350,9 +351,10 @@ async def main(folder, name):
             limits, store=store, clock=Clock(), conversation=f"job:{name}{number}", user_id=""
         )
         try:
-            async with purse.reserved("claude-sonnet-5-5", 20_000, 0, searches=0):
+            async with purse.paying(20_000, 0, searches=0)("claude-sonnet-5-5") as meter:
                 await asyncio.sleep(0)
-            await store.write(lambda tx: purse.account(tx, "claude-sonnet-5-5", [used]))
+                meter.usage = used
+            await store.write(purse.account)
         except BudgetUsedUp:
             pass
     await store.close()

@@ -120,7 +120,8 @@ def a_tool(name: str, **changes: Any) -> Tool:
     """A tool that takes nothing; unless told otherwise it acts in the database."""
     if "run" not in changes:
         changes.setdefault("commit", lambda _tx, _given: f"{name}: done")
-    return Tool(name=name, description=f"The tool {name}.", properties={}, **changes)
+    changes.setdefault("properties", {})
+    return Tool(name=name, description=f"The tool {name}.", **changes)
 
 
 def counting_tool(

@@ -10,7 +10,7 @@ import json
 import logging
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Final
 
@@ -22,7 +22,6 @@ from bridge.budgets import Purse
 from bridge.conversation import Message, border, load, whose, without_tags
 from bridge.errors import BudgetUsedUp, ModelRefused, ModelUnavailable
 from bridge.models import short
-from bridge.prices import Usage
 from bridge.store import Store, Tx
 
 log = logging.getLogger(__name__)
@@ -122,38 +121,36 @@ class Compactor:
         request = self._request(long)
         tokens, name = prompt_tokens(request), self._model_name
         purse = self._purse(conversation)
-        said, used = "", list[Usage]()
+        said = ""
         if purse.room(name, tokens, SUMMARY_TOKENS).last or conversation in self._refused:
             return False
         try:
-            async with purse.reserved(name, tokens, SUMMARY_TOKENS, searches=0):
-                reply = await self._model.stream(request)
-            said, used = said_in(reply), [*reply.earlier, reply.usage]
+            paying = purse.paying(tokens, SUMMARY_TOKENS, searches=0)
+            said = said_in(await self._model.stream(replace(request, paying=paying)))
         except (BudgetUsedUp, ModelUnavailable, ModelRefused) as error:
             log.info("A conversation is not summed up: %s", error)
             if isinstance(error, ModelRefused):
                 self._refused.add(conversation)  # asked again it would say the same, for money
         shorter = bool(said) or not (long.of_job or len(long.earlier) < 2 * MESSAGES_MAX)
-        if not (used or shorter):
+        if not shorter:
+            purse.account_soon()  # also a reply that is of no use
             return False
         notes = summarized(said, long.earlier, beside=long.task)
         summary = f"{long.task}{MARK}{notes}</kitt-summary>"
 
         def keep(tx: Tx) -> None:
             self._guard(tx)
-            if used:
-                purse.account(tx, name, used)
-            if shorter:
-                tx.run(
-                    "put_summary",
-                    conversation=conversation,
-                    first_id=long.until,
-                    summary=summary.strip(),
-                    since=long.since,
-                )
+            purse.account(tx)
+            tx.run(
+                "put_summary",
+                conversation=conversation,
+                first_id=long.until,
+                summary=summary.strip(),
+                since=long.since,
+            )
 
         await self._store.write(keep)
-        return shorter
+        return True
 
     def _request(self, long: _Long) -> Request:
         content = [{"type": "text", "text": transcript(long.earlier)}]

@@ -3,8 +3,8 @@
 from typing import Any, Final
 
 from bridge.agent.model import Request
+from bridge.prices import BYTES_A_TOKEN
 
-BYTES_A_TOKEN: Final = 3  # English has four, JSON and Dutch about three
 PICTURE_TOKENS: Final = 5_000  # of the largest that is sent
 DOCUMENT_BYTES_A_TOKEN: Final = 10  # a PDF is dense, and each page is read as a picture too
 

@@ -7,7 +7,7 @@ from typing import Final
 from bridge.agent.model import AnthropicModel, Listener, Model, Reply, Request
 from bridge.agent.openai_model import OpenAIModel
 from bridge.agent.providers import OPENAI, provider_of
-from bridge.errors import ModelRefused, ModelUnavailable
+from bridge.errors import BudgetUsedUp, ModelRefused, ModelUnavailable
 from bridge.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -55,11 +55,10 @@ class Fallback:
         if reply.stop_reason != "refusal":
             return reply
         try:
-            other = await self._other(request)
-        except (ModelUnavailable, ModelRefused) as error:
+            return await self._other(request)
+        except (ModelUnavailable, ModelRefused, BudgetUsedUp) as error:
             log.warning("The second model is of no use: %s", error)
             return reply  # which was paid for: asking again costs it again
-        return replace(other, earlier=(reply.usage,))
 
     async def close(self) -> None:
         """Close connections."""
@@ -67,4 +66,4 @@ class Fallback:
 
     async def _other(self, request: Request) -> Reply:
         reply = await self._model.stream(replace(request, model=self._name))
-        return replace(reply, by=self._name, usage=replace(reply.usage, model=self._name))
+        return replace(reply, by=self._name)

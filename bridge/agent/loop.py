@@ -34,8 +34,7 @@ from bridge.agent.tool import Tool
 from bridge.budgets import Purse
 from bridge.clock import Clock, stamp
 from bridge.conversation import Message, append, load
-from bridge.errors import KittError, ModelRefused, TurnLimitReached
-from bridge.prices import Usage
+from bridge.errors import ModelRefused, TurnLimitReached
 from bridge.store import Store, Tx
 
 log = logging.getLogger(__name__)
@@ -103,7 +102,6 @@ class Turn:
         self._opened_by: str | None = None
         self._history: list[Message] = []
         self._unsaved: list[Message] = []
-        self._unaccounted: list[Usage] = []
         self._calls = 0
         self._told_to_wrap_up = False
         self._last = False  # nothing is left for another call
@@ -117,9 +115,8 @@ class Turn:
         """
         try:
             return await self._to_the_end(openings)
-        except KittError:
-            if used := self._unaccounted:  # replies that nobody keeps were paid for as well
-                self._store.write_soon(lambda tx: self._purse.account(tx, self._model_name, used))
+        except BaseException:
+            self._purse.account_soon()  # replies that nobody keeps were paid for as well
             raise
 
     async def _to_the_end(self, openings: Sequence[Message]) -> Outcome:
@@ -195,7 +192,7 @@ class Turn:
         return await self._keep(message)
 
     async def _reply(self) -> Message:
-        """A reply as it is stored; what it has used is accounted for with it.
+        """A reply as it is stored.
 
         A file that the provider refuses must not end the conversation: without what is in its files
         a refused request is made once more, and the reply to that begins with a mark.
@@ -209,7 +206,6 @@ class Turn:
             log.warning("%s Once more without what is in the files", error)
             before = [shown.REFUSED]
             reply = await self._call(named=True)
-        self._unaccounted += [*reply.earlier, reply.usage]
         self._by = reply.by or self._by
         message = to_message(reply)
         return replace(message, content=[*before, *message.content]) if before else message
@@ -227,10 +223,9 @@ class Turn:
             request = await self._request(named=named)
         # A last request searches no more; its tools stay as they were, for the prompt's cache.
         searches = room.searches or request.searches
-        request = replace(request, max_tokens=room.max_tokens, searches=searches)
-        holding = {"searches": room.searches}
-        async with self._purse.reserved(request.model, tokens, room.max_tokens, **holding):
-            reply = await self._model.stream(request, self._listener)
+        paying = self._purse.paying(tokens, room.max_tokens, searches=room.searches)
+        request = replace(request, max_tokens=room.max_tokens, searches=searches, paying=paying)
+        reply = await self._model.stream(request, self._listener)
         ends = self._last and reply.stop_reason != "refusal"
         return replace(reply, stop_reason="end_turn") if ends else reply
 
@@ -262,7 +257,7 @@ class Turn:
         def step(tx: Tx) -> tuple[Message | None, Outcome | None]:
             self._guard(tx)
             self._save(tx, [*self._unsaved, message])
-            self._purse.account(tx, self._model_name, self._unaccounted)
+            self._purse.account(tx)
             results = self._tool_calls.commit(tx, uses) if in_step else None
             outcome = None
             if results is not None:
@@ -280,7 +275,7 @@ class Turn:
 
         results, outcome = await self._store.write(step, durable=self._durable(message))
         failpoints.hit("after_step")
-        self._unsaved, self._unaccounted = [], []
+        self._unsaved = []
         self._history.append(message)
         if results is not None:
             self._history.append(results)

@@ -10,6 +10,8 @@ import asyncio
 import gc
 import logging
 import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -17,13 +19,14 @@ from bridge.agent.on_demand import gather_on_demand
 from bridge.agent.providers import Provider, portable, provider_at, without_thoughts
 from bridge.budgets import SEARCHES
 from bridge.errors import ModelRefused, ModelUnavailable
-from bridge.prices import Usage
+from bridge.prices import Meter, Usage
 
 if TYPE_CHECKING:
     from anthropic import AsyncAnthropic
 
 log = logging.getLogger(__name__)
 Block = dict[str, Any]
+Paying = Callable[[str], AbstractAsyncContextManager[Meter]]
 TRANSIENT_TYPES = {"overloaded_error", "api_error", "rate_limit_error", "timeout_error"}
 TRANSIENT_STATUS = {408, 409, 429}
 CONTENT_STATUS = {200, 400, 413, 422}  # what a request is refused with for its content
@@ -31,9 +34,18 @@ RETRY_AFTER_MAX_S = 3600.0  # nobody is believed who asks for more
 IDLE_TIMEOUT_S = 120.0  # a provider that says nothing for so long has gone
 
 
+@asynccontextmanager
+async def free(_model: str) -> AsyncIterator[Meter]:
+    """Nobody's money."""
+    yield Meter(Usage())
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One request; `server_tools` are run by the provider, where it has them."""
+    """One request; `server_tools` are run by the provider, where it has them.
+
+    `paying` is entered with the model's name each time it is sent, however often that is.
+    """
 
     model: str
     system: str
@@ -44,6 +56,7 @@ class Request:
     searches: int = SEARCHES  # that the provider may make
     tools_allowed: bool = True
     effort: str = ""  # where the provider takes it; empty = what suits the model
+    paying: Paying = free
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +68,6 @@ class Reply:
     usage: Usage = field(default_factory=Usage)
     refusal: str = ""
     by: str = ""  # the model that wrote it, when it was not the one that was asked
-    earlier: tuple[Usage, ...] = ()  # of replies that this one replaces
 
     @property
     def tool_uses(self) -> list[Block]:
@@ -74,7 +86,10 @@ class Model(Protocol):
     """Anything that can answer a request."""
 
     async def stream(self, request: Request, listener: Listener | None = None) -> Reply:
-        """Ask and wait for the whole reply. Raises: ModelUnavailable, ModelRefused."""
+        """Ask and wait for the whole reply.
+
+        Raises: ModelUnavailable, ModelRefused, and what `request.paying` raises: BudgetUsedUp.
+        """
 
     async def close(self) -> None:
         """Close connections."""
@@ -97,16 +112,22 @@ class AnthropicModel:
         that is refused is made once more without them: a conversation must survive another key.
         """
         try:
-            return await self._ask(request, listener)
+            return await self._paid(request, listener)
         except ModelRefused as error:
             plain = without_thoughts(request.messages)
             bad = getattr(error.__cause__, "status_code", None) == 400
             if not bad or plain == request.messages:
                 raise
             log.warning("%s Once more without the thoughts in it", error)
-        return await self._ask(replace(request, messages=plain), listener)
+        return await self._paid(replace(request, messages=plain), listener)
 
-    async def _ask(self, request: Request, listener: Listener | None) -> Reply:
+    async def _paid(self, request: Request, listener: Listener | None) -> Reply:
+        async with request.paying(request.model) as meter:
+            reply = await self._ask(request, listener, meter)
+            meter.usage = reply.usage
+        return reply
+
+    async def _ask(self, request: Request, listener: Listener | None, meter: Meter) -> Reply:
         client = await self.open()
         started = time.perf_counter()
         import anthropic
@@ -116,9 +137,11 @@ class AnthropicModel:
         parameters = {**_parameters(request, provider), "extra_headers": self._headers(provider)}
         try:
             async with client.messages.stream(**parameters) as stream:
+                meter.begun = True
                 begun = False  # without a first event the SDK has no message to give
                 async for event in stream:
                     begun = True
+                    _heard(event, meter)
                     if listener is not None and event.type == "text":
                         listener.text(event.text)
                 message = await stream.get_final_message() if begun else None
@@ -213,6 +236,18 @@ def _server_tool(kind: str, searches: int) -> dict[str, Any]:
     name = kind.rpartition("_")[0]
     limit = {"max_uses": searches} if name == "web_search" else {}
     return {"type": kind, "name": name, **limit}
+
+
+def _heard(event: Any, meter: Meter) -> None:
+    """Its first event tells what the provider has read; the others are what it does then."""
+    if event.type == "message_start":
+        meter.usage = _usage(event.message.usage, 0)
+    elif event.type == "content_block_delta":
+        for name, part in event.delta.to_dict().items():
+            meter.hear(part if isinstance(part, str) and name != "type" else "")
+    elif event.type == "content_block_start" and event.content_block.type == "server_tool_use":
+        searches = meter.usage.web_searches + (event.content_block.name == "web_search")
+        meter.usage = replace(meter.usage, web_searches=searches)
 
 
 def _usage(told: Any, latency_ms: int) -> Usage:

@@ -22,7 +22,7 @@ from bridge.agent.model import (
 )
 from bridge.agent.on_demand import gather_on_demand
 from bridge.errors import ConfigError, ModelRefused, ModelUnavailable
-from bridge.prices import Usage
+from bridge.prices import Meter, Usage
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -39,6 +39,12 @@ class OpenAIModel:
 
     async def stream(self, request: Request, listener: Listener | None = None) -> Reply:
         """Ask and wait for the whole reply. Raises: ModelUnavailable, ModelRefused."""
+        async with request.paying(request.model) as meter:
+            reply = await self._ask(request, listener, meter)
+            meter.usage = reply.usage
+        return reply
+
+    async def _ask(self, request: Request, listener: Listener | None, meter: Meter) -> Reply:
         client = await self.open()
         started = time.perf_counter()
         import httpx2
@@ -47,7 +53,10 @@ class OpenAIModel:
         ended: Any = None
         try:
             async with await client.responses.create(**_parameters(request), stream=True) as stream:
+                meter.begun = True
                 async for event in stream:
+                    if event.type.endswith(".delta"):
+                        meter.hear(str(event.delta))
                     if event.type == "response.output_text.delta" and listener is not None:
                         listener.text(event.delta)
                     elif event.type in ("response.completed", "response.incomplete"):

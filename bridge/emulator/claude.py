@@ -33,7 +33,7 @@ from bridge.emulator.claude_log import Log, Record
 from bridge.emulator.claude_messages import check_messages, check_thinking
 from bridge.emulator.claude_models import MODELS, Model
 from bridge.emulator.claude_prompt import Prompt, PromptCache, Signer
-from bridge.emulator.claude_reply import Event, Rendered, ScriptError, render
+from bridge.emulator.claude_reply import Event, Rendered, ScriptError, render, used_by
 from bridge.emulator.claude_rules import Refused, check
 from bridge.emulator.claude_stream import Cut, Sender
 from bridge.emulator.claude_wire import (
@@ -265,6 +265,8 @@ class ClaudeEmulator:
             )
         except Cut:
             return _cut(exchange.http, response)
+        finally:
+            record.usage = used_by(rendered, sender.written)
         if ended:
             record.stop_reason = rendered.message["stop_reason"]
         # Before the last chunk: who has read the answer's end also finds it in the log.

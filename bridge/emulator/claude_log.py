@@ -21,7 +21,8 @@ class Record:
 
     `at_s`: seconds of the emulator's clock at arrival; `size`: bytes of the body; `body`: its
     JSON, None when it was none. `status` is None until the answer begins, `stop_reason` until a
-    reply ended. `hung_up`: the caller left before the end. `finished`: nothing will change.
+    reply ended. `usage` is what is billed: of a reply that was cut, as far as it was written.
+    `hung_up`: the caller left before the end. `finished`: nothing will change.
     """
 
     seq: int

@@ -37,6 +37,7 @@ REFUSAL = {
 }
 _ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 PAYLOADS = {"text": "text", "thinking": "thinking"}
+DELTAS = ("text", "thinking", "partial_json")
 
 
 class ScriptError(Exception):
@@ -319,6 +320,16 @@ def _events(
     told = {key: value for key, value in usage.items() if key != "cache_creation"}
     yield Event({"type": "message_delta", "delta": stop, "usage": told})
     yield Event({"type": "message_stop"})
+
+
+def used_by(rendered: Rendered, written: Sequence[Event]) -> Json:
+    """What is billed of a reply when so much of it was written."""
+    usage: Json = rendered.message["usage"]
+    if len(written) == len(rendered.events):
+        return usage
+    deltas = [e.data["delta"] for e in written if e.data["type"] == "content_block_delta"]
+    chars = sum(len(delta.get(part, "")) for delta in deltas for part in DELTAS)
+    return {**usage, "output_tokens": -(-chars // CHARS_PER_TOKEN)}
 
 
 def _started(block: Json) -> Json:

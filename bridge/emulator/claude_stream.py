@@ -33,6 +33,7 @@ class Sender:
         self._fault = fault
         self._pending = bytearray()
         self._sent = 0
+        self.written: list[Event] = []  # a reply so far
         self._deadline = asyncio.get_running_loop().time()
 
     async def events(
@@ -56,6 +57,7 @@ class Sender:
                 await self.flush()
                 return False
             await self._wait(waits[event.wait], pings=True)
+            self.written.append(event)
             await self.bytes(event.wire())
         await self.flush()
         return True

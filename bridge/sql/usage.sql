@@ -1,9 +1,9 @@
 -- name: insert_usage
--- One row per request that was answered; what a job uses is used for its chat.
+-- One row per request that was answered, or cut; what a job uses is used for its chat.
 INSERT INTO usage (at, conversation, model, input_tokens, output_tokens, cache_read, cache_write,
-                   latency_ms, cost_micro, counted_micro, job_id, chat_id, user_id)
+                   latency_ms, estimated, cost_micro, counted_micro, job_id, chat_id, user_id)
 VALUES (:now, :conversation, :model, :input_tokens, :output_tokens, :cache_read, :cache_write,
-        :latency_ms, :cost_micro, coalesce(:counted_micro, :cost_micro, 0), :job_id,
+        :latency_ms, :estimated, :cost_micro, coalesce(:counted_micro, :cost_micro, 0), :job_id,
         coalesce(:chat_id, (SELECT chat_id FROM jobs WHERE id = :job_id), ''), :user_id)
 
 -- name: spent_in_conversation

@@ -3,6 +3,7 @@
 import pytest
 from fakes import START
 from turns import Desk, counting_tool, opening, use
+from waiting import until
 
 from bridge.agent.outcome import Outcome
 from bridge.emulator.script import Reply
@@ -31,7 +32,7 @@ async def test_cost_commits_with_the_reply(desk: Desk) -> None:
     assert row["cost_micro"] > 0
 
 
-async def test_reply_that_could_not_be_stored_costs_nothing(desk: Desk) -> None:
+async def test_a_reply_that_could_not_be_stored_was_paid_for_once(desk: Desk) -> None:
     def end(_tx: Tx, _outcome: Outcome) -> None:
         raise LookupError
 
@@ -40,7 +41,9 @@ async def test_reply_that_could_not_be_stored_costs_nothing(desk: Desk) -> None:
     with pytest.raises(LookupError):
         await desk.turn(on_end=end).run(opening("hello"))
 
-    assert desk.rows("SELECT * FROM usage") == []
+    await until(lambda: desk.rows("SELECT * FROM usage"))
+    assert len(desk.rows("SELECT * FROM usage")) == 1
+    assert desk.rows("SELECT * FROM messages") == []
 
 
 async def test_each_reply_of_a_turn_is_accounted_for_once(desk: Desk) -> None:
