@@ -1,5 +1,6 @@
 """Notes of a chat: lines of a file that people edit too, and never those of another chat."""
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -186,6 +187,21 @@ def test_processes_lose_none_of_each_others_notes(tmp_path: Path) -> None:
     assert [process.wait(30) for process in running] == [0, 0, 0]
 
     assert len(Memory(tmp_path, "7").notes()) == 45
+
+
+def test_who_never_lets_go_keeps_nobody_waiting_for_ever(
+    notes: Memory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notes.remember("coffee", "black")
+    monkeypatch.setattr("bridge.memory.LOCKED_S_MAX", 0.05)
+
+    with (tmp_path / "notes" / ".lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(NoteRefused, match="cannot be changed"):
+            notes.remember("tea", "green")
+
+    notes.remember("tea", "green")
+    assert lines(notes) == ["coffee: black", "tea: green"]
 
 
 def test_notes_follow_a_group_to_its_new_number(tmp_path: Path) -> None:

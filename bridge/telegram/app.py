@@ -115,7 +115,7 @@ class Bridge:
         self._agent = self._answering(settings, model, schedules, **about)
         of_owners = (people, of_groups)
         families = (*self._families(settings, schedules, **about), *of_owners, self._questions)
-        self._commands = Commands(store=store, clock=clock, families=families)
+        self._commands = Commands(store, clock, families, outside=self._agent.notes)
         self._menu = Menu(store=store, api=self._api, clock=clock, commands=self._commands.names)
         self._admission = Admission(
             store=store,
@@ -178,19 +178,16 @@ class Bridge:
             kinds=tuple(Kinds(settings.profile).usable()),
             settings=settings,
             schedules=schedules,
-            notes=self._keeping(settings),
+            notes=MemoryCommands(
+                folder=settings.notes_dir,
+                signer=self._signer,
+                clock=self._clock,
+                is_owner=lambda item: self._admission.is_owner(item),
+            ),
             chosen=self._chosen,
             files_dir=settings.files_dir,
             is_owner=lambda item: self._admission.is_owner(item),
             admits=lambda item: self._admission.admits(item),
-        )
-
-    def _keeping(self, settings: Settings) -> MemoryCommands:
-        return MemoryCommands(
-            folder=settings.notes_dir,
-            signer=self._signer,
-            clock=self._clock,
-            is_owner=lambda tx, user: role(tx, settings.owners, int(user)) == "owner",
         )
 
     def _deciding(self, settings: Settings, **about: Any) -> tuple[PeopleCommands, GroupCommands]:
@@ -224,7 +221,6 @@ class Bridge:
             RestartCommands(signer=self._signer, supervised=self._supervised),
             LogCommands(log_dir=settings.log_dir, redact=redactor(settings.secrets)),
             HeldMessages(clock=self._clock),
-            self._keeping(settings),
             who,
             SettingsCommands(personas=who, **choosing),
         )

@@ -41,26 +41,53 @@ class Family(Protocol):
         """Carry out one of `verbs`: the short text for who pressed, and what the chat is owed."""
 
 
+class Outside(Protocol):
+    """Commands and buttons that act elsewhere than in the database, before it is written to.
+
+    After a crash in between they act again: that must change nothing.
+    """
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Its commands, without the slash."""
+
+    @property
+    def verbs(self) -> tuple[str, ...]:
+        """Its buttons, as in buttons.VERBS."""
+
+    async def command(self, message: Incoming, argument: str) -> list[Part]:
+        """As a family's."""
+
+    async def press(self, press: Press, verb: str, number: int) -> tuple[str, list[Part]]:
+        """As a family's."""
+
+
 class Commands:
     """Carries commands and presses out."""
 
-    def __init__(self, *, store: Store, clock: Clock, families: Iterable[Family]) -> None:
+    def __init__(
+        self, store: Store, clock: Clock, families: Iterable[Family], *, outside: Outside
+    ) -> None:
         self._store = store
         self._clock = clock
         families = tuple(families)
         self._by_name = {name: family for family in families for name in family.names}
         self._by_verb = {verb: family for family in families for verb in family.verbs}
+        self._outside = outside
 
     @property
     def names(self) -> frozenset[str]:
         """Every command that has an answer; the answer that is being made is stopped elsewhere."""
-        return frozenset(self._by_name) | {"stop"}
+        return frozenset(self._by_name) | {*self._outside.names, "stop"}
 
     async def handle(self, message: Incoming) -> None:
         """Carry out one command; an unknown one gets a sentence."""
         name, argument = message.command or ("", "")
         family = self._by_name.get(name)
-        if family is None and message.in_group and "@" not in message.text.split()[0]:
+        if name in self._outside.names:
+            parts = await self._outside.command(message, argument)
+            await self._store.write(lambda tx: self.answer(tx, message, parts))
+        elif family is None and message.in_group and "@" not in message.text.split()[0]:
             await self.over(message.update_id)  # another bot's
         elif family is None:
             await self.unknown(message)
@@ -77,6 +104,10 @@ class Commands:
 
     async def press(self, press: Press, verb: str, number: int) -> str:
         """Carry out a button; the short text shown to who pressed it."""
+        if verb in self._outside.verbs:
+            toast, owed = await self._outside.press(press, verb, number)
+            await self._store.write(lambda tx: self.answer(tx, press, owed))
+            return toast
         family = self._by_verb[verb]
 
         def act(tx: Tx) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from bridge.agent.model import Model
 from bridge.agent.outcome import Limits
@@ -13,6 +14,7 @@ from bridge.agent.tool import Tool
 from bridge.budgets import Budgets, Purse
 from bridge.clock import Clock
 from bridge.kinds import Kind
+from bridge.memory import Note
 from bridge.personas import Persona, persona_named
 from bridge.profile import main_prompt
 from bridge.queue import Queue
@@ -87,13 +89,16 @@ class Agent:
 
     def memory_tools(self, item: Incoming, source: str) -> list[Tool]:
         """Those of an answer to this message."""
-        show = partial(
-            self.notes.tell,
-            chat_id=item.chat_id,
-            thread_id=item.thread_id,
-            source=source,
-            language=item.language,
-        )
+        where: dict[str, Any] = {
+            "chat_id": item.chat_id,
+            "thread_id": item.thread_id,
+            "language": item.language,
+        }
+
+        async def show(note: Note) -> None:
+            tell = partial(self.notes.tell, note=note, source=source, **where)
+            await self.queue.store.write(tell)
+
         return chat_memory_tools(self.notes.of(item.chat_id), show)
 
 

@@ -1,14 +1,17 @@
 """`/memory`: what KITT keeps of a chat, listed, added to, corrected and forgotten.
 
 In a private chat it is its person's; in a group it is the group's, and only an owner of the bot
-changes it. A tap changes the message it was made on.
+changes it. A tap changes the message it was made on. Files are changed in a thread of their own,
+in the order in which people wrote; what is done twice changes nothing.
 """
 
+import asyncio
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from bridge.clock import Clock, stamp
 from bridge.deliveries import owe
@@ -21,6 +24,7 @@ from bridge.telegram.compose import Part, in_place, plain_part
 from bridge.telegram.gate import Incoming, Press
 from bridge.telegram.texts import reason, say
 
+T = TypeVar("T")
 PER_PAGE: Final = 10
 IN_A_ROW: Final = 5
 LINE_CHARS_MAX: Final = 200
@@ -33,17 +37,27 @@ class MemoryCommands:
     folder: Path
     signer: Signer
     clock: Clock
-    is_owner: Callable[[Tx, str], bool]
+    is_owner: Callable[[Incoming | Press], bool]
+    thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "notes"))
     names = ("memory",)
-    read_only = ()
     verbs = ("nl", "nf", "nu")
 
-    def command(self, tx: Tx, message: Incoming, _name: str, argument: str) -> list[Part]:
+    async def command(self, message: Incoming, argument: str) -> list[Part]:
         """`/memory`, `/memory coffee: black`, `/memory 2 coffee: with milk`."""
+        return await self._there(self._command, message, argument)
+
+    async def press(self, press: Press, verb: str, number: int) -> tuple[str, list[Part]]:
+        """Carry out a button whose signature was read."""
+        return await self._there(self._press, press, verb, number)
+
+    async def _there(self, act: Callable[..., T], *about: object) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self.thread, act, *about)
+
+    def _command(self, message: Incoming, argument: str) -> list[Part]:
         argument, language = argument.strip(), message.language
         if not argument:
             return [self._list(message, 0)]
-        if not self._may(tx, message):
+        if not self._may(message):
             return [plain_part(say(language, "memory_owners_only"))]
         memory = self.of(message.chat_id)
         numbered = re.fullmatch(r"(\d{1,3})\s+(\S.*)", argument, re.ASCII | re.DOTALL)
@@ -61,11 +75,10 @@ class MemoryCommands:
         last = (len(memory.notes()) - 1) // PER_PAGE if numbered is None else 0
         return [self._list(message, last)]
 
-    def press(self, tx: Tx, press: Press, verb: str, number: int) -> tuple[str, list[Part]]:
-        """Carry out a button whose signature was read."""
+    def _press(self, press: Press, verb: str, number: int) -> tuple[str, list[Part]]:
         if verb == "nl":
             return "", in_place(press, self._list(press, number))
-        if not self._may(tx, press):
+        if not self._may(press):
             return say(press.language, "memory_owners_only"), []
         try:
             note = self.of(press.chat_id).forget(number)
@@ -98,8 +111,8 @@ class MemoryCommands:
             now=stamp(self.clock.now()),
         )
 
-    def _may(self, tx: Tx, by: Incoming | Press) -> bool:
-        return not by.chat_id.startswith("-") or self.is_owner(tx, by.user_id)
+    def _may(self, by: Incoming | Press) -> bool:
+        return not by.chat_id.startswith("-") or self.is_owner(by)
 
     def _list(self, to: Incoming | Press, page: int) -> Part:
         language, memory = to.language, self.of(to.chat_id)

@@ -5,13 +5,14 @@ read text from outside keeps or forgets nothing before its user has allowed just
 not live on in what KITT knows.
 """
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from bridge.agent.tool import Input, Tool, ToolFailed
 from bridge.conversation import without_tags
 from bridge.memory import Memory, Note, NoteRefused
-from bridge.store import Tx
 from bridge.tools.approval import need_approval
 from bridge.tools.untrusted import heard_so_far
 
@@ -25,36 +26,18 @@ RECALL: Final = "Notes that were kept, by words in them."
 FORGET: Final = "Forget a note, when the user asks; recall tells its number."
 
 
-def chat_memory_tools(memory: Memory, show: Callable[[Tx, Note], None]) -> list[Tool]:
+def chat_memory_tools(memory: Memory, show: Callable[[Note], Awaitable[None]]) -> list[Tool]:
     """Those of an answer: `remember`, and the others once there is something to recall.
 
-    `show` puts the message about a new note into the transaction of the call.
+    `show` owes the message about a new note, once however often it is asked.
     """
 
-    def remember(tx: Tx, given: Input) -> str:
-        note = _remember(memory, given)
-        show(tx, note)
+    async def remember(given: Input) -> str:
+        await show(await asyncio.to_thread(_remember, memory, given))
         return "Kept; the user sees it, with a button that forgets it."
 
-    tools = [
-        Tool(name="remember", description=REMEMBER, properties=ABOUT_AND_TEXT, commit=remember)
-    ]
-    if memory.notes() or memory.shared():
-        tools += [
-            Tool(
-                name="recall",
-                description=RECALL,
-                properties={"query": TEXT},
-                commit=lambda _tx, given: _recall(memory, given),
-            ),
-            Tool(
-                name="forget",
-                description=FORGET,
-                properties={"number": {"type": "integer"}},
-                commit=lambda _tx, given: _forget(memory, given),
-            ),
-        ]
-    return tools
+    tools = _tools(memory, remember)
+    return tools if memory.notes() or memory.shared() else tools[:1]
 
 
 def memory_tools(context: "Context") -> list[Tool]:
@@ -70,27 +53,32 @@ def memory_tools(context: "Context") -> list[Tool]:
         return allow
 
     async def remember(given: Input) -> str:
-        _remember(memory, given)
+        await asyncio.to_thread(_remember, memory, given)
         return "Kept."
-
-    async def recall(given: Input) -> str:
-        return _recall(memory, given)
-
-    async def forget(given: Input) -> str:
-        return _forget(memory, given)
 
     def named(given: Input) -> str:
         found = next((n.line for n in memory.notes() if n.number == given["number"]), "?")
         return f"Forget this note? {found}"
 
+    keeping, recalling, forgetting = _tools(memory, remember)
+    asked = allowed("remember", lambda g: f"Keep this note? {g['about']}: {g['text']}")
     return [
-        Tool(
-            name="remember",
-            description=REMEMBER,
-            properties=ABOUT_AND_TEXT,
-            run=remember,
-            allow=allowed("remember", lambda g: f"Keep this note? {g['about']}: {g['text']}"),
-        ),
+        replace(keeping, allow=asked),
+        recalling,
+        replace(forgetting, allow=allowed("forget", named)),
+    ]
+
+
+def _tools(memory: Memory, remember: Callable[[Input], Awaitable[str]]) -> list[Tool]:
+    async def recall(given: Input) -> str:
+        return await asyncio.to_thread(_recall, memory, given)
+
+    async def forget(given: Input) -> str:
+        return await asyncio.to_thread(_forget, memory, given)
+
+    number = {"number": {"type": "integer"}}
+    return [
+        Tool(name="remember", description=REMEMBER, properties=ABOUT_AND_TEXT, run=remember),
         Tool(
             name="recall",
             description=RECALL,
@@ -98,13 +86,7 @@ def memory_tools(context: "Context") -> list[Tool]:
             run=recall,
             repeat="pure",
         ),
-        Tool(
-            name="forget",
-            description=FORGET,
-            properties={"number": {"type": "integer"}},
-            run=forget,
-            allow=allowed("forget", named),
-        ),
+        Tool(name="forget", description=FORGET, properties=number, run=forget),
     ]
 
 

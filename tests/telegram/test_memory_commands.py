@@ -1,11 +1,15 @@
 """/memory, and what the model keeps in an answer: seen at once, and forgotten by a tap."""
 
+import asyncio
+import fcntl
+
+import pytest
 from chatting import CHAT, House, Person
+from waiting import until
 
 from bridge.emulator.claude import ClaudeEmulator
 from bridge.emulator.script import Reply, Request, ToolUse
 from bridge.memory import Memory
-from bridge.store import Tx
 from bridge.telegram.buttons import Signer
 from bridge.telegram.gate import Incoming
 from bridge.telegram.memory_commands import MemoryCommands
@@ -104,15 +108,43 @@ async def test_what_is_no_note_is_a_sentence(bridge: House, dutch: Person) -> No
     assert long.text == "Een notitie heeft hooguit 500 tekens."
 
 
+@pytest.mark.parametrize("how", ["/memory tea: green", "I take my coffee black", "✕ 1"])
+async def test_while_a_note_waits_for_its_file_the_database_does_not(
+    bridge: House,
+    chat: Person,
+    claude: ClaudeEmulator,
+    monkeypatch: pytest.MonkeyPatch,
+    how: str,
+) -> None:
+    monkeypatch.setattr("bridge.memory.LOCKED_S_MAX", 60.0)
+    claude.script.when("coffee black", keeps)
+    memory(bridge).remember("dog", "Rex")
+    listed = await chat.ask("/memory")
+
+    with (bridge.settings.notes_dir / ".lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if how.startswith("✕"):
+            pressing = asyncio.create_task(chat.press(listed.message_id, how))
+        else:
+            chat.say(how)
+        await until(lambda: how.startswith("I take") <= len(bridge.asked()))
+        assert (await chat.ask("/help")).text
+        assert lines(bridge) == ["dog: Rex"]
+
+    if how.startswith("✕"):
+        await pressing
+    await until(lambda: lines(bridge) != ["dog: Rex"])
+
+
 async def test_a_group_has_its_own_notes_which_only_owners_change(bridge: House) -> None:
     commands = MemoryCommands(
         folder=bridge.settings.notes_dir,
         signer=Signer("123456789:" + "A" * 35),
         clock=bridge.clock,
-        is_owner=lambda _tx, user: user == "7",
+        is_owner=lambda item: item.user_id == "7",
     )
 
-    def said(tx: Tx, user_id: str, words: str) -> str:
+    async def said(user_id: str, words: str) -> str:
         message = Incoming(
             update_id=1,
             chat_id="-1001",
@@ -123,10 +155,10 @@ async def test_a_group_has_its_own_notes_which_only_owners_change(bridge: House)
             text=f"/memory {words}",
             message_id=1,
         )
-        return str(commands.command(tx, message, "memory", words)[0]["text"])
+        return str((await commands.command(message, words))[0]["text"])
 
-    refused = await bridge.store.write(lambda tx: said(tx, "8", "tea: green"))
-    kept = await bridge.store.write(lambda tx: said(tx, "7", "tea: green"))
+    refused = await said("8", "tea: green")
+    kept = await said("7", "tea: green")
 
     assert refused == "Only an owner of the bot changes what I keep of a group."
     assert "1. tea: green" in kept
