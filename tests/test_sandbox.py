@@ -4,6 +4,7 @@ import asyncio
 import os
 import platform
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from bridge.sandbox import trial
 from bridge.sandbox.calls import CALLS, call_filter
 from bridge.sandbox.probe import sandbox_of
 from bridge.sandbox.runs import SHELL
+from bridge.sandbox.walls import NOBODY, Limits
 
 CANARY = "canary-4f1d"
 pytestmark = pytest.mark.skipif(
@@ -381,6 +383,27 @@ async def test_when_its_worker_is_killed_nothing_of_it_lives_on() -> None:
     shutil.rmtree(folder)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root is in an outer sandbox")
+async def test_when_its_worker_is_killed_in_the_middle_of_a_start_nothing_lives_on(
+    ours: Ours,
+) -> None:
+    walls, problem = sandbox_of(ours.profile)
+    assert walls is not None, problem
+    words = walls.command(None, Limits(), ())
+    start = words[: words.index("--no-new-privs") + 2]  # no longer root, and not closed in yet
+    worker = await asyncio.create_subprocess_exec(*start, "sleep", "7575755")
+    try:
+        await until(lambda: any(_user_of(pid) == NOBODY for pid in alive("7575755")), 20)
+
+        worker.kill()
+        await worker.wait()
+
+        await until(lambda: not alive("7575755"), 5)
+    finally:
+        for pid in alive("7575755"):
+            os.kill(pid, signal.SIGKILL)
+
+
 # Where there is none
 
 
@@ -426,3 +449,10 @@ def test_a_profile_that_it_would_show_turns_it_off() -> None:
 
     assert walls is None
     assert "would show /usr/share" in problem
+
+
+def _user_of(pid: int) -> int:
+    try:
+        return Path(f"/proc/{pid}").stat().st_uid
+    except OSError:
+        return 0

@@ -106,7 +106,8 @@ class Walls:
     def _closed(self, folder: Path | None) -> Iterator[str]:
         yield from ("--unshare-all", *(["--share-net"] if self.network else []))
         yield from ("--unshare-user", "--disable-userns", "--die-with-parent")
-        yield from ("--new-session", "--cap-drop", "ALL", "--clearenv")
+        # Who is no root has no capabilities inside (trial.py looks): nothing is to be dropped.
+        yield from ("--new-session", "--clearenv")
         yield from ("--uid", str(NOBODY), "--gid", str(NOBODY), "--hostname", "sandbox")
         for name, value in ENVIRONMENT.items():
             yield from ("--setenv", name, value)
@@ -136,6 +137,8 @@ class Walls:
     def _as_ordinary_user(self, folder: Path | None) -> Iterator[str]:
         """Root's outer sandbox: the same folders, each in its own place, and then not root."""
         yield from (self.programs["bwrap"], "--die-with-parent", "--clearenv")
+        # Its init ends with us, and all in it with that. The wish of each process to end with its
+        # parent does not do: becoming another user makes the kernel forget it.
         yield from ("--unshare-pid", "--unshare-ipc")
         yield from () if self.network else ("--unshare-net",)
         yield from ("--dir", "/tmp")  # noqa: S108 - where the inner one puts its root together
