@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from bench.queue_peers import FILLING, number_of, text
 from bridge.clock import Clock
+from bridge.line import Claimant
 from bridge.models import Job, JobStatus, NewJob
 from bridge.queue import Queue
 from bridge.settings import Settings
@@ -89,8 +90,13 @@ class Kitt:
         if done is None:
             self._job = await self.queue.claim(self._worker_id)
         else:
-            self._job = await self.queue.finish_and_claim(done, FILLING, self._worker_id)
+            self._job = await self._store.write(partial(self._end_and_claim, done))
         return None if self._job is None else number_of(self._job.prompt)
+
+    def _end_and_claim(self, done: Job, tx: Tx) -> Job | None:
+        """As a worker does: the end of a job and the claim of the next are one commit."""
+        self.queue.finish_in(tx, done, FILLING)
+        return self.queue.claim_in(tx, Claimant(worker_id=self._worker_id))
 
     async def let_go(self) -> None:
         """Finish the job in hand and take no other."""

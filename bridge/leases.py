@@ -142,18 +142,6 @@ class Leases:
         """The job is done: result, delivery and note in one commit. Raises: LeaseLost."""
         return await self.store.write(lambda tx: self.finish_in(tx, job, result, files))
 
-    async def finish_and_claim(
-        self, job: Job, result: str, claimant: Claimant | str, files: Iterable[Artifact] = ()
-    ) -> Job | None:
-        """`finish`, and in the same commit the claim of the next job. Raises: LeaseLost."""
-        who = Claimant(worker_id=claimant) if isinstance(claimant, str) else claimant
-
-        def both(tx: Tx) -> Job | None:
-            self.finish_in(tx, job, result, files)
-            return self.claim_in(tx, who)
-
-        return await self.store.write(both)
-
     def finish_in(
         self, tx: Tx, job: Job, result: str, files: Iterable[Artifact] = (), *, cut_by: str = ""
     ) -> Job:

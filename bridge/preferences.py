@@ -8,7 +8,6 @@ import re
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Final, Literal
-from zoneinfo import ZoneInfo
 
 from bridge.errors import KittError, ScheduleRefused
 from bridge.store import Tx
@@ -72,11 +71,6 @@ def preferences_of(tx: Tx, whose: str) -> Preferences:
         except PreferenceRefused:
             continue
     return found
-
-
-def zone_for(tx: Tx, whose: str, otherwise: str = "") -> ZoneInfo:
-    """The time zone a person or a group lives in; `otherwise` is KITT_ZONE, without it UTC."""
-    return zone_named(preferences_of(tx, whose).zone or otherwise or "UTC")
 
 
 def choose(tx: Tx, whose: str, name: str, value: str) -> None:

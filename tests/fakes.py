@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from bridge.clock import Clock
+from bridge.line import Claimant
 from bridge.models import Job, NewJob
 from bridge.queue import Queue
-from bridge.store import Store
+from bridge.store import Store, Tx
 
 OpenStore = Callable[..., Awaitable[Store]]  # the fixture `open_store`
 START: Final = datetime(2026, 11, 22, 7, 30, tzinfo=UTC)
@@ -78,6 +79,16 @@ async def claimed(queue: Queue, worker_id: str = "w1:1:a", **changes: Any) -> Jo
     assert job is not None
     assert job.id == new.id
     return job
+
+
+async def finish_and_claim(queue: Queue, job: Job, result: str, worker_id: str) -> Job | None:
+    """The end of a job and the claim of the next one in one commit, as a worker has them."""
+
+    def both(tx: Tx) -> Job | None:
+        queue.finish_in(tx, job, result)
+        return queue.claim_in(tx, Claimant(worker_id=worker_id))
+
+    return await queue.store.write(both)
 
 
 def shell(path: Path, sql: str, **values: Any) -> list[dict[str, Any]]:

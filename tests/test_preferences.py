@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from bridge import preferences
-from bridge.preferences import PreferenceRefused, Preferences, preferences_of, zone_for
+from bridge.preferences import PreferenceRefused, Preferences, preferences_of
 from bridge.store import Store, Tx
 
 ANNA = "7"
@@ -146,14 +146,3 @@ def test_quiet_hours_are_those_of_a_zone() -> None:
     assert chosen.quiet_until(night_in_tokyo, "Asia/Tokyo") == datetime(
         2026, 11, 22, 22, 30, tzinfo=UTC
     )
-
-
-async def test_the_zone_of_a_person_is_theirs_or_that_of_the_bot_or_utc(store: Store) -> None:
-    def zones(tx: Tx) -> list[str]:
-        return [zone_for(tx, ANNA, otherwise).key for otherwise in ("Asia/Tokyo", "")]
-
-    assert await store.read(zones) == ["Asia/Tokyo", "UTC"]
-
-    await choose(store, "zone", "Europe/Lisbon")
-
-    assert await store.read(zones) == ["Europe/Lisbon", "Europe/Lisbon"]

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from fakes import FakeClock, a_job, shell
+from fakes import FakeClock, a_job, finish_and_claim, shell
 
 from bridge.line import Claimant
 from bridge.models import Job, JobStatus, NewJob
@@ -77,7 +77,7 @@ async def test_least_busy_worker_makes_room_for_such_a_job_however_long_the_line
 
     assert await claimed_id(queue, B) is None
     assert await claimed_id(queue, D) == line[0].id
-    following = await queue.finish_and_claim(last, "42", B)
+    following = await finish_and_claim(queue, last, "42", B)
 
     assert following is not None
     assert following.id == suspect.id
@@ -124,7 +124,7 @@ async def test_more_urgent_jobs_go_before_such_a_job(queue: Queue) -> None:
     await queue.add(a_job())
 
     assert await claimed_id(queue, C) == 2
-    await queue.finish_and_claim(await queue.get(2), "42", C)
+    await finish_and_claim(queue, await queue.get(2), "42", C)
     assert await queue.held(C) == {(1, 2)}
 
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fakes import FakeClock, OpenStore, a_job, claimed, everything, shell
+from fakes import FakeClock, OpenStore, a_job, claimed, everything, finish_and_claim, shell
 from waiting import until
 
 from bridge.errors import LeaseLost
@@ -28,7 +28,7 @@ A, B = "w1:11:a", "w2:22:b"
 Action = Callable[[Queue, Job], Awaitable[object]]
 LATE_ACTIONS: dict[str, Action] = {
     "finish": lambda queue, job: queue.finish(job, "late"),
-    "finish and claim": lambda queue, job: queue.finish_and_claim(job, "late", A),
+    "finish and claim": lambda queue, job: finish_and_claim(queue, job, "late", A),
     "ask": lambda queue, job: queue.ask(job, "late?"),
     "fail": lambda queue, job: queue.fail(job, "late"),
     "fail for good": lambda queue, job: queue.fail(job, "late", again=False),

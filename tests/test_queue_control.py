@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from fakes import START, FakeClock, a_job, claimed, everything, shell
+from fakes import START, FakeClock, a_job, claimed, everything, finish_and_claim, shell
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from transactions import watched
@@ -91,7 +91,7 @@ async def test_finish_and_next_claim_are_one_commit(queue: Queue, clock: FakeClo
     await queue.add(a_job(chat_id="8"))
     commits = await watched(queue.store)
 
-    following = await queue.finish_and_claim(job, "42", Claimant(worker_id=A))
+    following = await finish_and_claim(queue, job, "42", A)
 
     assert following is not None
     assert (following.id, following.status, following.attempt) == (2, RUNNING, 1)
@@ -114,13 +114,13 @@ async def test_who_lost_the_lease_finishes_nothing_and_claims_nothing(
     before = everything(queue)
 
     with pytest.raises(LeaseLost):
-        await queue.finish_and_claim(late, "late", A)
+        await finish_and_claim(queue, late, "late", A)
 
     assert everything(queue) == before
 
 
 async def test_finish_without_a_next_job_is_a_finish(queue: Queue, clock: FakeClock) -> None:
-    assert await queue.finish_and_claim(await claimed(queue, A), "42", A) is None
+    assert await finish_and_claim(queue, await claimed(queue, A), "42", A) is None
 
     assert await statuses(queue) == [DONE]
 

@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import ClassVar
 
 import pytest
-from fakes import FakeClock, OpenStore, a_job, claimed, shell
+from fakes import FakeClock, OpenStore, a_job, claimed, finish_and_claim, shell
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
@@ -392,7 +392,7 @@ async def test_place_of_a_chat_is_free_again_when_its_job_has_ended(
     assert first is not None
     assert await limited.claim(B) is None
 
-    following = await limited.finish_and_claim(first, "42", A)
+    following = await finish_and_claim(limited, first, "42", A)
 
     assert following is not None
     assert following.id == 2

@@ -73,11 +73,6 @@ class Budget:
         chat.slow_until = chat.paused_until + SLOW_AFTER_FLOOD_S
         chat.tokens = min(chat.tokens, 1.0)
 
-    def paused_s(self, chat_id: str) -> float:
-        """Seconds for which Telegram wants silence in this chat."""
-        chat, now = self._refill(chat_id)
-        return max(0.0, chat.paused_until - now)
-
     def _wait_s(self, chat_id: str, overdraw: bool) -> float:
         chat, now = self._refill(chat_id)
         need = 1.0 - (OVERDRAW if overdraw and chat.slow_until <= now else 0.0)

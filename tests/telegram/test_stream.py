@@ -266,7 +266,7 @@ async def test_a_flood_silences_the_chat_and_harms_nothing(
     await reader.later(5, WORDS)
 
     assert reader.count("sendMessage") == 1
-    assert budget.paused_s(str(CHAT)) == pytest.approx(25.5)
+    assert budget.take_now(str(CHAT)) == pytest.approx(25.5)
     assert await stream.finish() is None
 
 
