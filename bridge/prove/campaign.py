@@ -1,9 +1,10 @@
 """`kitt prove`: kill everything, all the time, and look whether a promise was broken.
 
 One real bridge and three real workers on a fresh profile, against both emulators. People write and
-jobs run without a pause while the programs die at named points (failpoints.py), die by surprise
-from outside, and freeze for longer than their lease. After so many deaths the faults end, the rest
-of the work is done, and the history checker reads what happened.
+jobs run without a pause, some in parts and some because a schedule came, while the programs die at
+named points (failpoints.py), die by surprise from outside, and freeze for longer than their lease.
+After so many deaths the faults end, the rest of the work is done, and the history checker reads
+what happened.
 """
 
 import asyncio
@@ -21,7 +22,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from bridge.clock import Clock
+from bridge import schedules
+from bridge.clock import Clock, stamp
 from bridge.emulator.claude import ClaudeEmulator
 from bridge.emulator.telegram import DEMO_BOT, TelegramEmulator
 from bridge.errors import JobRefused, TryLater
@@ -34,7 +36,7 @@ from bridge.prove.report import Report, judge
 from bridge.prove.witness import Witness
 from bridge.queue import Queue
 from bridge.settings import Settings
-from bridge.store import Store
+from bridge.store import Store, Tx
 
 WORKERS: Final = 3
 LEASE_S: Final = 1.0
@@ -54,6 +56,7 @@ OPEN: Final = """
          + (SELECT count(*) FROM deliveries WHERE status IN ('ready','sending'))"""
 ASKING: Final = "SELECT id FROM jobs WHERE status = 'waiting'"
 BUSY: Final = "SELECT worker_id FROM jobs WHERE status = 'running'"
+TICKING: Final = "SELECT count(*) FROM schedules WHERE status = 'active'"
 RUNNING: Final = "SELECT id, chat_id FROM jobs WHERE status = 'running' AND chat_id <> 'cli'"
 
 
@@ -115,6 +118,8 @@ class Campaign:
         )
         queue = Queue(store=store, clock=Clock(), lease_s=LEASE_S)
         feed = Feed(self.telegram, random.Random(self.seed))  # noqa: S311 - no secret
+        now = queue.clock.now()
+        await store.write(lambda tx: [schedules.add(tx, new, now=now) for new in feed.ticks()])
         try:
             for name in ("bridge", *(f"worker-{n}" for n in range(1, WORKERS + 1))):
                 await crew.start(name)
@@ -231,12 +236,16 @@ class Campaign:
         self.tell("no more deaths; what is left to do is done")
         deadline = time.monotonic() + SETTLED_WITHIN_S
         with closing(_reader(queue.store.path)) as database:
-            while self._busy(crew) or database.execute(OPEN).fetchone()[0]:
+            while self._busy(crew) or any(
+                database.execute(left).fetchone()[0] for left in (OPEN, TICKING)
+            ):
                 if time.monotonic() > deadline:
                     return  # the checker tells what is left
                 self._calm(crew)  # one was just being started
                 self._thaw(crew, time.monotonic())
                 await self._answer(queue, database)
+                with suppress(TryLater):
+                    await queue.store.write(lambda tx: _no_more_ticks(tx, queue.clock))
                 await asyncio.sleep(5 * LOOK_S)
 
     def _busy(self, crew: Crew) -> bool:
@@ -272,6 +281,14 @@ class Campaign:
             "ANTHROPIC_API_KEY": self.claude.key,
             "ANTHROPIC_BASE_URL": self.claude.base_url,
         }
+
+
+def _no_more_ticks(tx: Tx, clock: Clock) -> None:
+    """Pause what recurs, when every time that has come was taken."""
+    due = {row["id"] for row in tx.all("schedules_due", now=stamp(clock.now()))}
+    for schedule in schedules.list_schedules(tx):
+        if schedule.id not in due:
+            schedules.pause(tx, schedule.id)
 
 
 def _reader(path: Path) -> sqlite3.Connection:

@@ -13,11 +13,15 @@ from typing import Final
 from bridge.emulator.script import Block, Reply, Request, Script, Text, Thinking, ToolUse
 from bridge.emulator.story import story
 from bridge.emulator.telegram import TelegramEmulator
+from bridge.schedules import NewSchedule
 
 CHATS: Final = 400  # a chat is used again only after so many others: Telegram limits each
-SHAPES: Final = ("quick", "steps", "steps", "long", "pair", "question", "big", "file")
+SHAPES: Final = ("quick", "steps", "steps", "long", "pair", "question", "big", "file", "parts")
+TICKS: Final = {1: 3, 2: 5, 3: 8}  # schedules, and every how many seconds each comes
 WORDS: Final = "The tide comes in twice a day and nobody on the beach is surprised. "
 TASK: Final = re.compile(r"task-(\d+) (\w+)")
+WORK: Final = re.compile(r"(?:task|part|tick)-(\d+(?:-\d)?) (\w+)")  # also of parts and schedules
+PART: Final = re.compile(r"result-(\d+-\d)")
 CALL_S: Final = (0.01, 0.05)  # of model time
 
 
@@ -60,6 +64,15 @@ class Feed:
         if task := TASK.match(words):
             del self.tasks[int(task.group(1))]
 
+    def ticks(self) -> list[NewSchedule]:
+        """What recurs while everything is killed: for nobody, and for the last chat."""
+        chats = dict.fromkeys(TICKS, "cli") | {max(TICKS): str(CHATS)}
+        self.telegram.open_chat(CHATS)
+        return [
+            NewSchedule(chat_id=chats[number], prompt=f"tick-{number} quick", every_s=every_s)
+            for number, every_s in TICKS.items()
+        ]
+
     def cancel(self, chat: int, job_id: int) -> None:
         """Someone thinks better of it."""
         self._send(chat, f"/cancel {job_id}")
@@ -97,7 +110,7 @@ def _converse(request: Request) -> Reply | None:
 
 
 def _work(request: Request) -> Reply | None:
-    task = TASK.search(request.first_user_text)
+    task = WORK.search(request.first_user_text)
     if not request.is_worker or task is None:
         return None
     number, shape = task.groups()
@@ -110,7 +123,9 @@ def _work(request: Request) -> Reply | None:
             return Reply([Thinking(f"Call {results}."), *step], first_token_s=wait_s)
         results -= len(step)
     length = {"big": 9_000, "file": 20_000}.get(shape, 0)
-    text = f"{WORDS * (length // len(WORDS))}result-{number}"
+    joined = PART.findall(request.all_tool_results[-1].text) if shape == "parts" else []
+    told = [f"result-{number}", *(f"joined-{part}" for part in joined)]
+    text = f"{WORDS * (length // len(WORDS))}{' '.join(told)}"
     return Reply([Thinking(f"All {done} calls are made."), Text(text)], first_token_s=wait_s)
 
 
@@ -122,6 +137,11 @@ def _steps(number: str) -> dict[str, list[list[Block]]]:
 
     def write(path: str) -> Block:
         return ToolUse("write_file", {"path": path, "content": f"{number} {WORDS * 20}"})
+
+    def part(which: int, shape: str) -> Block:
+        words = f"part-{number}-{which}"
+        given = {"title": words, "instructions": f"{words} {shape}", "kind": "other"}
+        return ToolUse("start_background_job", given)
 
     attach = ToolUse("attach_file", {"path": "report.md", "caption": f"report-{number}"})
     read = ToolUse("read_file", {"path": "report.md"})
@@ -135,6 +155,7 @@ def _steps(number: str) -> dict[str, list[list[Block]]]:
             [ToolUse("ask_user", {"question": f"Which colour for {number}?"})],
             [write("report.md"), attach],
         ],
+        "parts": [[part(1, "quick"), part(2, "steps")], [ToolUse("wait_for_jobs", {})]],
         "pair": [[write("report.md"), write("notes.md"), progress(40)], [read, attach]],
         "long": [
             [progress(10)],

@@ -13,22 +13,28 @@ when nothing is left to do. The rules carry the numbers of the project's list of
     H8  a cancelled job owes no result and asks the model nothing any more
     H9  the database is whole
     H10 no secret is anywhere
+    H11 a job that waits for its parts goes on when they have ended
+    H12 every time of a schedule that came is one job, unless the one before had not ended
 """
 
 import json
+import math
+import re
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from bridge.clock import moment
+from bridge.clock import moment, stamp
 from bridge.deliveries import in_telegram
 from bridge.errors import KittError
 from bridge.models import clean_text
 from bridge.prove.witness import Message, Witness, card_of
+from bridge.timing import Timing
 
 FIRST_UPDATE_ID: Final = 700_000_001
 FINAL: Final = ("done", "failed", "cancelled")
@@ -37,6 +43,7 @@ LET_GO: Final = (
     *("rescued", "given back", "retry", "retried", "snoozed", "asked", "answered", "joined"),
 )
 CHANGES: Final = ("edit", "edit_rich", "buttons", "delete", "leave")  # parts that send no message
+MOMENT: Final = timedelta(seconds=0.1)
 STOPS_WITHIN_S: Final = 3.0  # a worker looks twice a second
 Row = dict[str, Any]
 
@@ -66,6 +73,7 @@ class History:
     jobs: list[Row]
     events: dict[int, list[Row]]
     deliveries: list[Row]
+    schedules: list[Row]
     steps: dict[int, list[Row]]  # job -> its conversation with the model
     whole: str
     orphans: int
@@ -94,10 +102,19 @@ class History:
                 jobs=rows("SELECT * FROM jobs ORDER BY id"),
                 events=events,
                 deliveries=rows("SELECT * FROM deliveries ORDER BY id"),
+                schedules=rows("SELECT * FROM schedules ORDER BY id"),
                 steps=steps,
                 whole=str(rows("PRAGMA integrity_check")[0]["integrity_check"]),
                 orphans=len(rows("PRAGMA foreign_key_check")),
             )
+
+    def ended(self, job_id: int | None, before: float = math.inf) -> int:
+        """The event that ended a job, of those before one; 0 when it lived then."""
+        found = 0
+        for event in self.events.get(job_id or 0, []):
+            if event["id"] < before and event["event"] in (*FINAL, "retried"):
+                found = 0 if event["event"] == "retried" else event["id"]
+        return found
 
     def messages(self) -> Iterator[Message]:
         """What was owed, message by message."""
@@ -125,6 +142,8 @@ def findings(database: Path, witness: Witness) -> list[Finding]:
         *_owed(history),
         *_arrived(history, witness),
         *_cancelled(history, witness),
+        *_waited(history),
+        *_recurred(history),
         *_whole(history),
         *_secrets(database.parent, witness),
     ]
@@ -200,7 +219,7 @@ def _conversation(name: str, steps: list[Row]) -> Iterator[Finding]:
 
 
 def _owed(history: History) -> Iterator[Finding]:
-    jobs = {job["id"] for job in history.jobs}
+    jobs = {job["id"]: job for job in history.jobs}
     owed: Counter[tuple[int, str]] = Counter()
     for row in history.deliveries:
         job_id = json.loads(row["payload"]).get("job")
@@ -209,7 +228,11 @@ def _owed(history: History) -> Iterator[Finding]:
             if job_id not in jobs:
                 yield Finding("H9", f"delivery {row['id']} belongs to no job")
     for job in history.jobs:
-        told = in_telegram(job["chat_id"])
+        parent = jobs.get(job["parent_id"])
+        of_another = parent and (  # a part, which is shown only where its parent left it behind
+            parent["status"] != "done" or history.ended(job["id"]) < history.ended(parent["id"])
+        )
+        told = in_telegram(job["chat_id"]) and not of_another
         ends = Counter(e["event"] for e in history.events.get(job["id"], []))
         if not ends["done"] + ends["failed"] + ends["cancelled"]:
             continue  # it expired, or has not ended, which another rule tells
@@ -258,13 +281,56 @@ def _messages(row: Row) -> Iterator[Message]:
 
 
 def _cancelled(history: History, witness: Witness) -> Iterator[Finding]:
+    words = Counter(job["prompt"] for job in history.jobs)
     for job in history.jobs:
         events = history.events.get(job["id"], [])
+        if words[job["prompt"]] > 1:
+            continue  # a schedule's: nobody can tell which of its jobs has asked
         if job["status"] != "cancelled" or not events or events[-1]["event"] != "cancelled":
             continue
         limit = moment(events[-1]["at"]).timestamp() + STOPS_WITHIN_S
         if any(at > limit for at in witness.asked.get(job["prompt"].strip(), ())):
             yield Finding("H8", f"job {job['id']} asked the model after it was cancelled")
+
+
+def _waited(history: History) -> Iterator[Finding]:
+    for job_id, events in history.events.items():
+        parts: list[int] = []
+        for event in events:
+            if event["event"] == "joined":
+                parts = [int(number) for number in re.findall(r"\d+", event["message"])]
+            elif event["event"] == "claimed":
+                early = [part for part in parts if not history.ended(part, before=event["id"])]
+                if early:
+                    text = f"job {job_id} went on before its parts {early} had ended"
+                    yield Finding("H11", text, lost=True)
+                parts = []
+
+
+def _recurred(history: History) -> Iterator[Finding]:
+    for row in history.schedules:
+        name, timing = f"schedule {row['id']}", _timing(row)
+        of_it = [job for job in history.jobs if job["schedule_id"] == row["id"]]
+        if len(of_it) != row["fired"]:
+            more = len(of_it) > row["fired"]
+            text = f"{name} came {row['fired']} times and has {len(of_it)} jobs"
+            yield Finding("H12", text, lost=not more, doubled=more)
+        times = [(str(job["source"]).split(":", 2)[2], job) for job in of_it if job["source"]]
+        following = [*(due for due, _ in times[1:]), row["next_at"]]
+        for (due, job), after in zip(times, following, strict=False):
+            since, taken = moment(due), moment(job["created_at"])
+            looked = max(since, taken - MOMENT)  # the clock was read a moment before it was made
+            first = [stamp(timing.next_after(at, since=since)) for at in (looked, taken)]
+            ended = str(job["completed_at"]) < first[0]  # so that nothing kept the next from coming
+            if due > job["created_at"]:
+                yield Finding("H12", f"{name}: job {job['id']} came before {due}", doubled=True)
+            if after < first[0] or (ended and after not in first):
+                text = f"{name}: {first[0]} was next after {due}, and {after} came"
+                yield Finding("H12", text, lost=after > first[0], doubled=after < first[0])
+
+
+def _timing(row: Row) -> Timing:
+    return Timing(cron=row["cron"], every_s=row["every_s"], zone=row["zone"])
 
 
 def _whole(history: History) -> Iterator[Finding]:

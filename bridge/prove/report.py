@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from bridge.prove.feed import TASK, Feed
+from bridge.prove.feed import PART, TASK, Feed
 from bridge.prove.history import Finding, History, findings
 from bridge.prove.witness import Witness
 from bridge.telegram.stream import CURSOR
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from bridge.prove.campaign import Campaign
 
 SHOWN_MAX: Final = 20
+JOINED: Final = re.compile(r"joined-(\d+-\d)")
 REPLY: Final = re.compile(r"reply-(\d+)\.")
 
 
@@ -36,6 +37,8 @@ class Report:
     cancelled: int = 0
     claims: int = 0
     rescues: int = 0
+    joined: int = 0  # parts whose result their parent was told
+    ticks: int = 0  # jobs that a schedule has started
     deliveries: int = 0
     repeats: int = 0  # arrived twice, and the second said so
     marked_in_vain: int = 0  # said to be a repeat, and was the only one
@@ -65,6 +68,7 @@ class Report:
             f"{self.jobs} jobs: {self.done} done, {self.failed} failed, "
             f"{self.cancelled} cancelled; {self.claims} claims, {self.rescues} rescues"
         )
+        yield f"{self.joined} of them parts of others, {self.ticks} because a schedule came"
         yield (
             f"{self.repeats} messages arrived twice, killed between Telegram's answer and our "
             f"note: each said so ({self.marked_in_vain} more said so and had not)"
@@ -82,8 +86,8 @@ def judge(
 ) -> Report:
     """Read what happened."""
     found = [*findings(database, witness), *_missing(feed, witness, database)]
+    found += unjoined(history := History.read(database))
     found += [Finding("H3", f"ended by itself: {what}") for what in campaign.failed]
-    history = History.read(database)
     events = [event for events in history.events.values() for event in events]
     statuses = Counter(job["status"] for job in history.jobs)
     killed = Counter(
@@ -103,6 +107,8 @@ def judge(
         cancelled=statuses["cancelled"],
         claims=sum(job["attempt"] for job in history.jobs),
         rescues=sum(event["event"] == "rescued" for event in events),
+        joined=sum(len(JOINED.findall(str(job["result"]))) for job in history.jobs),
+        ticks=sum(job["schedule_id"] is not None for job in history.jobs),
         deliveries=len(history.deliveries),
         repeats=repeats,
         marked_in_vain=in_vain,
@@ -136,6 +142,22 @@ def _missing(feed: Feed, witness: Witness, database: Path) -> Iterator[Finding]:
         if jobs[number] != 1:
             text = f"task {number} became {jobs[number]} jobs"
             yield Finding("H2", text, lost=not jobs[number], doubled=jobs[number] > 1)
+
+
+def unjoined(history: History) -> Iterator[Finding]:
+    """A job with parts ends after them, and tells what each has found once."""
+    for job in history.jobs:
+        parts = [part for part in history.jobs if part["parent_id"] == job["id"]]
+        told = Counter(JOINED.findall(str(job["result"])))
+        if job["status"] != "done" or not parts:
+            continue
+        for part in parts:
+            found = PART.findall(str(part["result"]))
+            if history.ended(part["id"]) > history.ended(job["id"]):
+                yield Finding("H11", f"job {job['id']} ended before its part {part['id']}")
+            elif part["status"] == "done" and [told[name] for name in found] != [1]:
+                text = f"job {job['id']} told {found} of part {part['id']} as {dict(told)}"
+                yield Finding("H11", text, lost=not told, doubled=max(told.values(), default=0) > 1)
 
 
 def _repeats(history: History, witness: Witness) -> tuple[int, int]:
