@@ -13,7 +13,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from bridge.agent.on_demand import gather_on_demand
 from bridge.agent.providers import Provider, portable, provider_at, without_thoughts
@@ -95,15 +95,58 @@ class Model(Protocol):
         """Close connections."""
 
 
-class AnthropicModel:
+class Closable(Protocol):
+    """The client of an SDK."""
+
+    async def close(self) -> None:
+        """Close connections."""
+
+
+Client = TypeVar("Client", bound=Closable)
+
+
+class ModelOfSDK(Generic[Client]):
+    """A provider behind its SDK, which is imported with the first request."""
+
+    def __init__(self, *, key: str, base_url: str = "") -> None:
+        self._key = key
+        self._base_url = base_url
+        self._client: Client | None = None
+        self._opening = asyncio.Lock()
+
+    async def stream(self, request: Request, listener: Listener | None = None) -> Reply:
+        """Ask and wait for the whole reply. Raises: ModelUnavailable, ModelRefused."""
+        async with request.paying(request.model) as meter:
+            reply = await self._ask(request, listener, meter)
+            meter.usage = reply.usage
+        return reply
+
+    async def open(self) -> Client:
+        """The client; it is made in a thread, so that the loop goes on. Raises: ConfigError."""
+        async with self._opening:
+            if self._client is None:
+                self._client = await asyncio.to_thread(self._connect)
+        return self._client
+
+    async def close(self) -> None:
+        """Close connections."""
+        if self._client is not None:
+            await self._client.close()
+            self._client = None
+
+    def _connect(self) -> Client:
+        raise NotImplementedError
+
+    async def _ask(self, request: Request, listener: Listener | None, meter: Meter) -> Reply:
+        raise NotImplementedError
+
+
+class AnthropicModel(ModelOfSDK["AsyncAnthropic"]):
     """The Messages API of Anthropic, or of a provider that speaks it."""
 
     def __init__(self, *, key: str, base_url: str = "", provider: str = "") -> None:
-        self._key = key
-        self._base_url = base_url
+        super().__init__(key=key, base_url=base_url)
         self._provider = provider
-        self._client: AsyncAnthropic | None = None
-        self._opening = asyncio.Lock()
 
     async def stream(self, request: Request, listener: Listener | None = None) -> Reply:
         """Ask and wait for the whole reply. Raises: ModelUnavailable, ModelRefused.
@@ -112,20 +155,14 @@ class AnthropicModel:
         that is refused is made once more without them: a conversation must survive another key.
         """
         try:
-            return await self._paid(request, listener)
+            return await super().stream(request, listener)
         except ModelRefused as error:
             plain = without_thoughts(request.messages)
             bad = getattr(error.__cause__, "status_code", None) == 400
             if not bad or plain == request.messages:
                 raise
             log.warning("%s Once more without the thoughts in it", error)
-        return await self._paid(replace(request, messages=plain), listener)
-
-    async def _paid(self, request: Request, listener: Listener | None) -> Reply:
-        async with request.paying(request.model) as meter:
-            reply = await self._ask(request, listener, meter)
-            meter.usage = reply.usage
-        return reply
+        return await super().stream(replace(request, messages=plain), listener)
 
     async def _ask(self, request: Request, listener: Listener | None, meter: Meter) -> Reply:
         client = await self.open()
@@ -162,19 +199,6 @@ class AnthropicModel:
             if message.stop_reason == "refusal"
             else "",
         )
-
-    async def open(self) -> "AsyncAnthropic":
-        """The client; the first call imports the SDK in a thread, so that the loop goes on."""
-        async with self._opening:
-            if self._client is None:
-                self._client = await asyncio.to_thread(self._connect)
-        return self._client
-
-    async def close(self) -> None:
-        """Close connections."""
-        if self._client is not None:
-            await self._client.close()
-            self._client = None
 
     def _connect(self) -> "AsyncAnthropic":
         # A thousand modules that stay for good: collecting among them costs a fifth of the import,

@@ -5,7 +5,6 @@ is translated, one request at a time. Nothing is kept at OpenAI (`store` is fals
 that imports openai, and only when the first request is made; it is the extra `openai`.
 """
 
-import asyncio
 import json
 import time
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from bridge.agent.model import (
     IDLE_TIMEOUT_S,
     Block,
     Listener,
+    ModelOfSDK,
     Reply,
     Request,
     failure,
@@ -28,21 +28,8 @@ if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
 
-class OpenAIModel:
+class OpenAIModel(ModelOfSDK["AsyncOpenAI"]):
     """Models of OpenAI. `base_url` is that of the Messages API's form: without /v1."""
-
-    def __init__(self, *, key: str, base_url: str = "") -> None:
-        self._key = key
-        self._base_url = base_url
-        self._client: AsyncOpenAI | None = None
-        self._opening = asyncio.Lock()
-
-    async def stream(self, request: Request, listener: Listener | None = None) -> Reply:
-        """Ask and wait for the whole reply. Raises: ModelUnavailable, ModelRefused."""
-        async with request.paying(request.model) as meter:
-            reply = await self._ask(request, listener, meter)
-            meter.usage = reply.usage
-        return reply
 
     async def _ask(self, request: Request, listener: Listener | None, meter: Meter) -> Reply:
         client = await self.open()
@@ -73,19 +60,6 @@ class OpenAIModel:
         if ended is None:
             raise ModelUnavailable("The model provider broke off in the middle of a reply.")
         return _reply(ended, round((time.perf_counter() - started) * 1000))
-
-    async def open(self) -> "AsyncOpenAI":
-        """The client; the first call imports the SDK in a thread. Raises: ConfigError."""
-        async with self._opening:
-            if self._client is None:
-                self._client = await asyncio.to_thread(self._connect)
-        return self._client
-
-    async def close(self) -> None:
-        """Close connections."""
-        if self._client is not None:
-            await self._client.close()
-            self._client = None
 
     def _connect(self) -> "AsyncOpenAI":
         gather_on_demand("openai")
