@@ -80,7 +80,7 @@ def _api(name: str, table: Any, settings: Settings) -> Api:
     texts = {key: table.get(key, "") for key in KEYS - {"methods"}}
     if not all(isinstance(text, str) and text.isprintable() for text in texts.values()):
         raise ValueError("all but methods must be text on one line")
-    address, inside = _address(texts["address"])
+    address, inside = owners_address("address", texts["address"])
     key = _key(texts["key"], settings)
     if key and address.startswith("http:") and not inside:
         raise ValueError("a key is sent to the internet by https only")
@@ -89,7 +89,7 @@ def _api(name: str, table: Any, settings: Settings) -> Api:
         raise ValueError("header must be the name of a header, and form must hold {key}")
     return Api(
         name=name,
-        address=address,
+        address=address.rstrip("/"),
         about=texts["about"][:ABOUT_CHARS_MAX],
         methods=tuple(method for method in METHODS if method in methods),
         key=key,
@@ -99,19 +99,20 @@ def _api(name: str, table: Any, settings: Settings) -> Api:
     )
 
 
-def _address(text: str) -> tuple[str, bool]:
+def owners_address(key: str, text: str) -> tuple[str, bool]:
+    """An address that an owner wrote, and whether it may be inside. Raises: ValueError."""
     try:
         parsed = checked(text)
     except NotAllowed as error:
-        raise ValueError(f"address: {str(error).rstrip('.')}") from None
+        raise ValueError(f"{key}: {str(error).rstrip('.')}") from None
     if parsed.query or parsed.fragment:
-        raise ValueError("address ends with its path, without ? and #")
+        raise ValueError(f"{key} ends with its path, without ? and #")
     try:
         ip_address(parsed.host.strip("[]"))
         numbers = True
     except ValueError:
         numbers = False
-    return str(parsed).rstrip("/"), numbers or parsed.host == "localhost"
+    return str(parsed), numbers or parsed.host == "localhost"
 
 
 def _key(name: str, settings: Settings) -> Secret:

@@ -1,7 +1,7 @@
 """What the MCP servers of `profile/mcp.toml` offer, as `kitt doctor` shows it.
 
-Each is started to be asked, in the sandbox like in a job; that is how an owner reads what it tells
-the model, before they approve it.
+Each is asked as a job asks it: a program is started in the sandbox. That is how an owner reads what
+it tells the model, before they approve it.
 """
 
 import asyncio
@@ -12,8 +12,11 @@ from tempfile import TemporaryDirectory
 from bridge.doctor_jobs import Check
 from bridge.logs import redactor
 from bridge.mcp.offer import Offer
+from bridge.mcp.remote import Remote
 from bridge.mcp.servers import FILE, Server, read_servers
-from bridge.mcp.session import Broken, Session
+from bridge.mcp.session import Session
+from bridge.mcp.talk import Broken, Talk
+from bridge.outgoing import Outgoing
 from bridge.sandbox.walls import Walls
 from bridge.settings import Settings
 
@@ -27,25 +30,29 @@ async def mcp_checks(settings: Settings) -> list[Check]:
         text = f"Jobs use no MCP servers; {settings.profile / FILE} could name some."
         return [Check("mcp", "ok", text)]
     walls, problem = await asyncio.to_thread(sandbox_of, settings.profile)
-    if walls is None:
-        return [Check("mcp", "warning", f"MCP servers are off. {problem}")]
-    found = await asyncio.gather(*(_server(settings, walls, server) for server in servers))
-    return [check for checks in found for check in checks]
+    usable = [server for server in servers if server.url or walls is not None]
+    found = await asyncio.gather(*(_server(settings, walls, server) for server in usable))
+    off = f"MCP servers are off. {problem}"
+    without = [Check("mcp", "warning", off)] if len(usable) < len(servers) else []
+    return [*without, *(check for checks in found for check in checks)]
 
 
-async def _server(settings: Settings, walls: Walls, server: Server) -> list[Check]:
-    session = None
+async def _server(settings: Settings, walls: Walls | None, server: Server) -> list[Check]:
+    talk: Talk | None = None
     with TemporaryDirectory(prefix="kitt-mcp-", ignore_cleanup_errors=True) as folder:
         try:
-            session = await Session.open(walls, server, Path(folder) if server.files else None)
-            offer = await session.offer()
+            if walls is None or server.url:
+                talk = Remote(Outgoing(), server, "kitt doctor")
+            else:
+                talk = await Session.open(walls, server, Path(folder) if server.files else None)
+            offer = await talk.offer()
         except Broken as error:
-            words = redactor(settings.secrets)(_line(session.errors if session else ""))
+            words = redactor(settings.secrets)(_line(talk.errors if talk else ""))
             last = f" Its last words: {words}" if words else ""
             return [Check("mcp", "warning", f"{server.name} is off: it {error}.{last}")]
         finally:
-            if session is not None:
-                await session.close()
+            if talk is not None:
+                await talk.close()
     return _said_of(settings, server, offer)
 
 

@@ -140,11 +140,13 @@ class Outgoing:
         limits: Limits | None = None,
         follow: bool = True,
         who: str,
+        enough: Callable[[bytearray], bool] = lambda _so_far: False,
     ) -> Fetched:
         """Ask once and give the whole answer, whatever its status.
 
         `who` is for the log, which holds hosts and never a path. Redirects are followed only where
-        `follow` says so; with a body or headers of one's own it should not.
+        `follow` says so; with a body or headers of one's own it should not. Of a stream no more is
+        read than is `enough`.
         Raises: NotAllowed, NotReached.
         """
         limits = limits or Limits()
@@ -152,7 +154,7 @@ class Outgoing:
         try:
             async with asyncio.timeout(limits.seconds):
                 for _ in range(REDIRECTS_MAX + 1):
-                    answer = await self._ask(asked, method, headers or {}, body, limits)
+                    answer = await self._ask(asked, method, headers or {}, body, limits, enough)
                     log.info("%s: %s %s, %d", who, method, asked.host, answer.status)
                     location = answer.headers.get("location", "")
                     if not follow or answer.status not in REDIRECT_STATUS or not location:
@@ -170,6 +172,7 @@ class Outgoing:
         headers: Mapping[str, str],
         body: bytes,
         limits: Limits,
+        enough: Callable[[bytearray], bool],
     ) -> Fetched:
         """One request over a connection of its own."""
         import httpcore2
@@ -203,7 +206,7 @@ class Outgoing:
                     url=str(url.copy_with(fragment=None)),
                     status=answer.status,
                     headers=told,
-                    body=await _body(answer, told, limits.bytes_max, url.host),
+                    body=await _body(answer, told, limits.bytes_max, url.host, enough),
                 )
         except (httpcore2.NetworkError, httpcore2.TimeoutException, httpcore2.ProtocolError) as e:
             raise NotReached(f"{url.host} cannot be reached ({type(e).__name__}).") from e
@@ -266,7 +269,11 @@ def _backend(outgoing: Outgoing) -> "httpcore2.AsyncNetworkBackend":
 
 
 async def _body(
-    answer: "httpcore2.Response", headers: Mapping[str, str], bytes_max: int, host: str
+    answer: "httpcore2.Response",
+    headers: Mapping[str, str],
+    bytes_max: int,
+    host: str,
+    enough: Callable[[bytearray], bool],
 ) -> bytes:
     """The body, unpacked; no more of it is held than the limit. Raises: NotReached."""
     coding = headers.get("content-encoding", "").strip().lower()
@@ -288,6 +295,8 @@ async def _body(
                 if len(body) > bytes_max:
                     raise too_much
                 piece = unpack.unconsumed_tail if unpack else b""
+            if enough(body):
+                break
     return bytes(body)
 
 

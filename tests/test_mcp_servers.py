@@ -23,6 +23,7 @@ sha256 = "{pin}"
 [servers.clock]
 command = ["clock-mcp"]
 """
+WIKI = "[servers.wiki]\nurl = 'https://wiki.test/mcp'\n"
 NOTES = "[servers.notes]\ncommand = ['x']\n"
 
 
@@ -71,7 +72,15 @@ def test_everything_in_the_file_is_read(settings: Settings, tmp_path: Path) -> N
         ("[servers.notes]\ncommand = ['']", "command must be the program"),
         ("[servers.notes]\ncommand = 'notes'", "command must be a list of texts"),
         ('[servers.notes]\ncommand = ["a\\u0000b"]', "no program can be given"),
-        (f"{NOTES}url = 'https://a.test'", "url is not known here"),
+        (f"{NOTES}url = 'https://a.test'", "command is for a server that is a program"),
+        (f"{NOTES}key = 'NOTES_TOKEN'", "key is for a server with a url"),
+        (f"{WIKI}env = ['NOTES_TOKEN']", "env is for a server that is a program"),
+        (f"{WIKI}key = 'NO_KEY'", "key names NO_KEY, which is not set"),
+        (f"{WIKI}key = 1", "url and key must be texts"),
+        (WIKI.replace("https", "http"), "asked by https only"),
+        (WIKI.replace("mcp'", "mcp?a=1'"), "url ends with its path"),
+        (WIKI.replace("https", "ftp"), "url: Only http and https"),
+        (WIKI.replace("https://", "https://a:b@"), "a name or password in it"),
         (f"{NOTES}tools = [1]", "tools must be a list of texts"),
         (f"{NOTES}tools = ['a']\nwrites = ['a']", "name a tool twice"),
         (f"{NOTES}tools = ['a.b', 'a_b']", "name a tool twice"),
@@ -98,6 +107,25 @@ def test_what_is_wrong_is_one_sentence(settings: Settings, text: str, said: str)
         read_servers(settings)
 
     assert str(caught.value).startswith(str(settings.profile / "mcp.toml"))
+
+
+@pytest.mark.parametrize(
+    ("url", "inside"),
+    [
+        ("https://wiki.test/mcp/", False),
+        ("http://192.168.1.5:8123/mcp", True),
+        ("http://localhost/mcp", True),
+    ],
+)
+def test_an_address_may_be_inside_the_network_only_as_numbers_or_as_localhost(
+    settings: Settings, url: str, inside: bool
+) -> None:
+    write(settings, f"[servers.wiki]\nurl = '{url}'\nkey = 'NOTES_TOKEN'\n")
+
+    (wiki,) = read_servers(settings)
+
+    assert (wiki.url, wiki.inside, wiki.network) == (url, inside, True)
+    assert wiki.key.reveal() == "notes-secret-1"
 
 
 @pytest.mark.parametrize("place", [".", "memory", "memory/jobs"])

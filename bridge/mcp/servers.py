@@ -11,6 +11,10 @@
     seconds = 60                     # how long a call may take
     sha256 = "…"                     # of what it says about itself; `kitt doctor` shows it
 
+    [servers.wiki]
+    url = "https://wiki.example.com/mcp"   # instead of a command: it is reached over HTTP
+    key = "WIKI_TOKEN"                     # a name as in env, sent as Authorization: Bearer …
+
 A server tells a model what its tools do, and may tell it anything. So it is off until an owner has
 read that and written down its sum, and off again as soon as it says something else.
 """
@@ -22,27 +26,37 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from bridge.apis import owners_address
 from bridge.errors import ConfigError
 from bridge.settings import Secret, Settings
 
 FILE: Final = "mcp.toml"
 KEYS: Final = frozenset(
     {"command", "shows", "tools", "writes", "env", "network", "files", "seconds", "sha256"}
+    | {"url", "key"}
 )
+OF_PROGRAMS: Final = ("shows", "env", "network", "files")
 LISTS: Final = ("command", "shows", "tools", "writes", "env")
 SECONDS: Final = 60.0
 SECONDS_MAX: Final = 600.0
 TOOL_NAME_CHARS_MAX: Final = 64  # what the model provider takes
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,19}")
 _SUM: Final = re.compile(r"[0-9a-f]{64}")
+NO_KEY: Final = Secret("")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
-    """One of them. Without a `sha256` it is not used."""
+    """One of them: a program with its `command`, or a `url`. Without a `sha256` it is not used.
+
+    `inside`: the url may be a private address.
+    """
 
     name: str
-    command: tuple[str, ...]
+    command: tuple[str, ...] = ()
+    url: str = ""
+    key: Secret = NO_KEY
+    inside: bool = False
     shows: tuple[Path, ...] = ()
     tools: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
@@ -84,10 +98,13 @@ def read_servers(settings: Settings) -> list[Server]:
 def _server(name: str, table: Any, settings: Settings) -> Server:
     if not isinstance(table, dict) or not _NAME.fullmatch(name):
         raise ValueError("its name must be at most 20 of a-z, 0-9 and hyphens, a letter first")
+    if "key" in table and "url" not in table:
+        raise ValueError("key is for a server with a url; a program gets its secrets by env")
     if unknown := sorted(table.keys() - KEYS):
         raise ValueError(f"{unknown[0]} is not known here; known are {', '.join(sorted(KEYS))}")
     lists = {key: _texts(key, table.get(key, [])) for key in LISTS}
-    if not any(lists["command"][:1]):
+    url, key, inside = _remote(table, settings) if "url" in table else ("", NO_KEY, False)
+    if not url and not any(lists["command"][:1]):
         raise ValueError('command must be the program and its arguments, such as ["notes-mcp"]')
     seconds, pin = table.get("seconds", SECONDS), table.get("sha256", "")
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
@@ -99,17 +116,33 @@ def _server(name: str, table: Any, settings: Settings) -> Server:
     server = Server(
         name=name,
         command=lists["command"],
+        url=url,
+        key=key,
+        inside=inside,
         shows=tuple(_shown(text, settings) for text in lists["shows"]),
         tools=lists["tools"],
         writes=lists["writes"],
-        env={variable: _secret(variable, settings) for variable in lists["env"]},
-        network=_switch("network", table),
+        env={variable: _secret("env", variable, settings) for variable in lists["env"]},
+        network=bool(url) or _switch("network", table),
         files=_switch("files", table),
         seconds=float(seconds),
         sha256=pin,
     )
     _check_names(server)
     return server
+
+
+def _remote(table: Mapping[str, Any], settings: Settings) -> tuple[str, Secret, bool]:
+    """Where it is, its key, and whether that may be inside the network."""
+    if wrong := [name for name in ("command", *OF_PROGRAMS) if name in table]:
+        raise ValueError(f"{wrong[0]} is for a server that is a program; this one has a url")
+    url, name = table["url"], table.get("key", "")
+    if not isinstance(url, str) or not isinstance(name, str):
+        raise ValueError("url and key must be texts")
+    url, inside = owners_address("url", url)
+    if url.startswith("http:") and not inside:
+        raise ValueError("url: a server on the internet is asked by https only")
+    return url, _secret("key", name, settings) if name else NO_KEY, inside
 
 
 def _texts(key: str, value: Any) -> tuple[str, ...]:
@@ -137,15 +170,15 @@ def _shown(text: str, settings: Settings) -> Path:
     return path
 
 
-def _secret(name: str, settings: Settings) -> Secret:
+def _secret(key: str, name: str, settings: Settings) -> Secret:
     secret = settings.keys.get(name)
     if not secret:
         raise ValueError(
-            f"env names {name}, which is not set: put it into .env. Its name must end in _KEY, "
+            f"{key} names {name}, which is not set: put it into .env. Its name must end in _KEY, "
             "_TOKEN, _SECRET or _PASSWORD"
         )
     if not secret.reveal().isprintable():
-        raise ValueError(f"env names {name}, which has more than one line")
+        raise ValueError(f"{key} names {name}, which has more than one line")
     return secret
 
 

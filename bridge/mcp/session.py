@@ -1,4 +1,4 @@
-"""One running MCP server and the talk with it: JSON-RPC over its standard input and output.
+"""One running MCP server and the talk with it, over its standard input and output.
 
 It runs in the sandbox and is believed nothing. It is read from only while it owes an answer, up to
 a limit, so a server that floods us waits in its own pipe; one that is late, prints what is no
@@ -13,21 +13,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from bridge.errors import KittError
-from bridge.mcp.offer import TOOLS_MAX, Offer
 from bridge.mcp.servers import Server
+from bridge.mcp.talk import ANSWER_BYTES_MAX, Broken, Talk, message_in, result_of
 from bridge.sandbox.calls import filter_to_read
 from bridge.sandbox.folder import Unruly, hand_over
 from bridge.sandbox.walls import SITES, Limits, Walls
 from bridge.sandbox.watch import exceeded
 
-PROTOCOLS: Final = ("2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05")
-START_S: Final = 20.0
 END_S: Final = 5.0  # for the kernel to take down what was killed
-ANSWER_BYTES_MAX: Final = 4_000_000
 ERRORS_BYTES_MAX: Final = 1_000  # of its last words
-PAGES_MAX: Final = 20
-DEPTH_MAX: Final = 100
 NO_SUCH_METHOD: Final = -32601
 # Node reserves far more addresses than it ever uses, so the pages of all together are the limit.
 LIMITS: Final = Limits(memory_mb=200_000, memory_all_mb=1_000, cpu_s=3_600)
@@ -42,15 +36,7 @@ LAUNCH: Final = (
 )
 
 
-class Broken(KittError):
-    """This server is of no use any more; the message goes on after "it"."""
-
-
-class Refused(KittError):
-    """The server answered with an error; the message is in its own words."""
-
-
-class Session:
+class Session(Talk):
     """One process of a server. `close` ends it, whatever it does."""
 
     def __init__(
@@ -59,7 +45,7 @@ class Session:
         assert process.stdin is not None
         assert process.stdout is not None
         assert process.stderr is not None
-        self._server = server
+        super().__init__(server)
         self._process = process
         self._in, self._out = process.stdin, process.stdout
         self._asked = 0
@@ -103,33 +89,13 @@ class Session:
         """The last it wrote on its standard error, on one line; for its owner alone."""
         return " ".join(self._errors.decode("utf-8", "replace").split())
 
-    async def offer(self) -> Offer:
-        """Greet it, and ask what it has. Raises: Broken."""
-        about = {
-            "protocolVersion": PROTOCOLS[0],
-            "capabilities": {},
-            "clientInfo": {"name": "kitt", "version": "1"},
-        }
-        within_s = min(START_S, self._server.seconds)
+    async def tell(self, method: str, within_s: float) -> None:
+        """Say what has no answer. Raises: Broken."""
         try:
-            greeting = await self._ask("initialize", about, within_s)
-            if greeting.get("protocolVersion") not in PROTOCOLS:
-                raise Broken("speaks another version of MCP")
             async with asyncio.timeout(within_s):
-                await self._send({"method": "notifications/initialized"})
-            offer = Offer.of(greeting.get("serverInfo"), await self._tools(within_s))
-        except Refused:
-            raise Broken("did not say what it offers") from None
+                await self._send({"method": method})
         except (OSError, TimeoutError):
             raise Broken(self._too_much or "ended by itself") from None
-        if any(secret.reveal().encode() in offer.raw for secret in self._server.env.values()):
-            raise Broken("tells a secret it was given in what it says of itself")
-        return offer
-
-    async def call(self, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        """The result of a tool as it came. Raises: Broken, Refused."""
-        asked = {"name": tool, "arguments": arguments}
-        return await self._ask("tools/call", asked, self._server.seconds)
 
     async def close(self) -> None:
         """End it and all that came from it."""
@@ -142,19 +108,8 @@ class Session:
             async with asyncio.timeout(END_S):
                 await self._process.communicate()  # reads the rest, so that its pipes close
 
-    async def _tools(self, within_s: float) -> list[Any]:
-        found: list[Any] = []
-        cursor: dict[str, Any] = {}
-        for _ in range(PAGES_MAX):
-            page = await self._ask("tools/list", cursor, within_s)
-            tools = page.get("tools")
-            found += tools if isinstance(tools, list) else []
-            if not isinstance(page.get("nextCursor"), str) or len(found) > TOOLS_MAX:
-                break
-            cursor = {"cursor": page["nextCursor"]}
-        return found
-
-    async def _ask(self, method: str, params: dict[str, Any], within_s: float) -> dict[str, Any]:
+    async def ask(self, method: str, params: dict[str, Any], within_s: float) -> dict[str, Any]:
+        """The result. Raises: Broken, Refused."""
         self._asked += 1
         try:
             async with asyncio.timeout(within_s):
@@ -178,12 +133,12 @@ class Session:
                 raise Broken(self._too_much or "ended by itself")
             if bytes_read >= ANSWER_BYTES_MAX:
                 raise Broken(f"said more than {ANSWER_BYTES_MAX // 1_000_000} MB")
-            message = _message(line)
+            message = message_in(line)
             if "method" in message:
                 if "id" in message:
                     await self._send({"id": message["id"], **_not_here(message["method"])})
             elif message.get("id") == number:
-                return _result(message)
+                return result_of(message)
 
     async def _send(self, message: dict[str, Any]) -> None:
         self._in.write(json.dumps({"jsonrpc": "2.0", **message}).encode() + b"\n")
@@ -206,39 +161,7 @@ class Session:
             os.killpg(self._process.pid, signal.SIGKILL)
 
 
-def _message(line: bytes) -> dict[str, Any]:
-    try:
-        message = json.loads(line)
-    except (ValueError, RecursionError):
-        message = None
-    if not isinstance(message, dict) or _is_deep(message):
-        raise Broken("printed what is no message of MCP")
-    return message
-
-
-def _is_deep(message: Any) -> bool:
-    """Does it lie in itself so deep that nobody could write it down again?"""
-    level = [message]
-    for _ in range(DEPTH_MAX):
-        level = [
-            inner
-            for part in level
-            if isinstance(part, dict | list)
-            for inner in (part.values() if isinstance(part, dict) else part)
-        ]
-    return bool(level)
-
-
 def _not_here(method: Any) -> dict[str, Any]:
     if method == "ping":
         return {"result": {}}
     return {"error": {"code": NO_SUCH_METHOD, "message": "Not supported."}}
-
-
-def _result(message: dict[str, Any]) -> dict[str, Any]:
-    if "error" in message:
-        error = message["error"]
-        raise Refused(str(error.get("message", "")) if isinstance(error, dict) else str(error))
-    if not isinstance(message.get("result"), dict):
-        raise Broken("answered without a result")
-    return dict(message["result"])

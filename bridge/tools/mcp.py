@@ -1,4 +1,4 @@
-"""Tools of the MCP servers that an owner wrote down and approved, each a process in the sandbox.
+"""Tools of the MCP servers that an owner wrote down and approved: in the sandbox, or over HTTP.
 
 A job knows them by what was approved; a server is started when one of its tools is called, and must
 then say of itself just that. Whatever goes wrong with it costs one call an error, and the server is
@@ -14,8 +14,10 @@ from bridge.agent.tool import Input, Tool, ToolFailed
 from bridge.errors import ConfigError
 from bridge.logs import redactor
 from bridge.mcp.offer import Offer, Offered, keep, kept
+from bridge.mcp.remote import Remote
 from bridge.mcp.servers import Server, read_servers
-from bridge.mcp.session import Broken, Refused, Session
+from bridge.mcp.session import Session
+from bridge.mcp.talk import Broken, Refused, Talk
 from bridge.sandbox.folder import Unruly, hand_over
 from bridge.sandbox.probe import sandbox_of
 from bridge.sandbox.walls import Walls
@@ -35,54 +37,61 @@ STARTS_MAX: Final = 2
 class _Used:
     """A server as one attempt at a job uses it."""
 
-    def __init__(self, context: "Context", server: Server, walls: Walls) -> None:
+    def __init__(self, context: "Context", server: Server, walls: Walls | None) -> None:
         self.context = context
         self.server = server
         self._walls = walls
-        self._session: Session | None = None
+        self._talk: Talk | None = None
         self._starts = 0
 
-    async def running(self) -> tuple[Session, Offer | None]:
+    async def running(self) -> tuple[Talk, Offer | None]:
         """The server, started when it is not there, and then what it offers. Raises: Broken."""
-        if self._session is not None:
-            return self._session, None
+        if self._talk is not None:
+            return self._talk, None
         if self._starts >= STARTS_MAX:
             raise Broken("is off for the rest of this job")
         self._starts += 1
-        folder = self.context.workspace.root if self.server.files else None
-        self._session = await Session.open(self._walls, self.server, folder)
-        offer = await self._session.offer()
+        self._talk = await self._begun()
+        offer = await self._talk.offer()
         if offer.sha256 != self.server.sha256:
             self._starts = STARTS_MAX
             raise Broken("says something else of its tools than an owner has approved")
-        return self._session, offer
+        return self._talk, offer
+
+    async def _begun(self) -> Talk:
+        if self.server.url:
+            return Remote(self.context.outgoing, self.server, f"Job {self.context.job.id}")
+        assert self._walls is not None
+        folder = self.context.workspace.root if self.server.files else None
+        return await Session.open(self._walls, self.server, folder)
 
     async def call(self, tool: str, arguments: Input) -> dict[str, Any]:
         """The result of a tool. Raises: Broken, Refused, Unruly."""
-        session, _ = await self.running()
-        if self.server.files:  # what we have put there since must be its to read
+        talk, _ = await self.running()
+        if (
+            self.server.files and self._walls is not None
+        ):  # what we have put there since must be its to read
             root = self.context.workspace.root
             await asyncio.to_thread(hand_over, root, self._walls.owner)
-        return await session.call(tool, arguments)
+        return await talk.call(tool, arguments)
 
     async def close(self) -> None:
         """End it; the next call starts it anew."""
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
+        talk, self._talk = self._talk, None
+        if talk is not None:
+            await talk.close()
 
 
 async def mcp_tools(context: "Context") -> list[Tool]:
-    """The tools; none without servers or a sandbox, or when the file is wrong (`kitt doctor`)."""
+    """The tools; none of programs without a sandbox, none when the file is wrong."""
     try:
         servers = await asyncio.to_thread(read_servers, context.settings)
     except ConfigError as error:
         log.warning("No MCP server is used: %s", error)
         return []
     walls, _ = sandbox_of(context.settings.profile) if servers else (None, "")
-    if walls is None:
-        return []
-    used = [_Used(context, server, walls) for server in servers if server.sha256]
+    can_be = [server for server in servers if server.sha256 and (server.url or walls)]
+    used = [_Used(context, server, walls) for server in can_be]
     for one in used:
         context.closing.push_async_callback(one.close)
     found = await asyncio.gather(*(_tools_of(one) for one in used))
