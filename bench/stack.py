@@ -86,6 +86,7 @@ async def kitt(
     await telegram.start()
     await claude.start()
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(SETTINGS)}
+    inherited.pop("PYTHONDONTWRITEBYTECODE", None)  # compiling at each start: 3 MB per process
     variables = {
         **inherited,
         "KITT_PROFILE": str(folder / "profile"),
