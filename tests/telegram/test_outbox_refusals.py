@@ -262,7 +262,7 @@ async def test_a_failed_job_is_told_with_its_buttons(desk: Desk, queue: Queue) -
     await desk.over()
     failure = desk.messages()[-1]
     assert failure.text.startswith("❌ #1 failed · Pelicans")
-    labels = [button["text"] for button in failure.buttons[0]]
+    labels = [button["text"] for row in failure.buttons for button in row]
     assert (labels[0], labels[-1]) == ("↻ Try again", "🗑 Never mind")
 
 
