@@ -26,6 +26,7 @@ from bridge.budgets import Budgets
 from bridge.clock import Clock
 from bridge.doctor_jobs import CHECKS, Check, Look
 from bridge.doctor_mcp import mcp_checks
+from bridge.doctor_network import network_checks
 from bridge.errors import KittError
 from bridge.kinds import Kind
 from bridge.kinds.built_in import BUILT_IN
@@ -96,6 +97,8 @@ async def _examine(settings: Settings, clock: Clock, checks: list[Check]) -> Non
             checks += look(settings)
     with _noting("mcp", checks):
         checks += await mcp_checks(settings)
+    with _noting("network", checks):
+        checks += await network_checks(settings)
     with _noting("telegram", checks):
         checks += _telegram(await ask_telegram(settings, clock))
     with _noting("key", checks):

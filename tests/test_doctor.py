@@ -54,6 +54,7 @@ EVERYTHING = [
     "apis",
     "browser",
     "mcp",
+    "network",
     "telegram",
     "webhook",
     "clock",
