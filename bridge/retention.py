@@ -161,6 +161,8 @@ class Retention:
             tx.run("drop_conversation_messages", conversation=conversation)
             tx.run("drop_tool_calls", conversation=conversation)
             tx.run("drop_conversation", conversation=conversation)
+            with suppress(OSError):
+                (self._jobs_dir / f"{job_id}.browser").unlink(missing_ok=True)  # browser_memory.py
             with suppress(OSError):  # there is none, or it cannot be moved and stays
                 (self._jobs_dir / str(job_id)).rename(self._jobs_dir / f"{_GONE}{job_id}")
 

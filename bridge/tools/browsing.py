@@ -1,8 +1,9 @@
 """The tools of a browser: open, read, click, fill, and pictures of the page.
 
-One page at a time for each attempt; it ends with the attempt, so a job that waited or was started
-again opens its page anew. A page is text from outside. What is typed into one can be sent anywhere
-by its scripts, so only words of the user's request are typed, and others when the user allows it.
+One page at a time for each attempt; it ends with the attempt. A job that waited has its page opened
+anew, with its cookies; one that was started again begins without. A page is text from outside.
+What is typed into one can be sent anywhere by its scripts, so only words of the user's request are
+typed, and others when the user allows it.
 """
 
 import asyncio
@@ -14,8 +15,10 @@ from urllib.parse import urljoin, urlsplit
 
 from bridge.agent.tool import Input, Tool, ToolFailed
 from bridge.browser_proxy import BrowserProxy
+from bridge.errors import JobWaits
 from bridge.outgoing import NotAllowed, NotReached
 from bridge.tools.approval import need_approval
+from bridge.tools.browser_memory import Remembered, remember, taken
 from bridge.tools.chromium import can_browse, missing_for_sandbox
 from bridge.tools.untrusted import TYPED_AT, carries, heard_so_far, wrapped
 
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 
 PAGE_S: Final = 30.0
 ACT_S: Final = 10.0
+KEEP_S: Final = 8.0
 SETTLE_S: Final = 3.0  # for scripts that go on after a page is there
 PART_CHARS: Final = 20_000
 PAGES_MAX: Final = 5
@@ -33,6 +37,10 @@ NOTES_MAX: Final = 10
 TYPED_CHARS_MAX: Final = 2_000
 _LINK: Final = re.compile(r"^(\s*- /url: )(\S+)$", re.MULTILINE)
 _NET_ERROR: Final = re.compile(r"net::(ERR_[A-Z_]+)")
+ANEW: Final = (
+    "The page was opened anew after the wait, with its cookies: what was typed is gone and "
+    "its refs are others, so read it again."
+)
 REF: Final = {"type": "string", "description": "As in [ref=e12] of the last reading: e12."}
 
 
@@ -81,6 +89,8 @@ class Tab:
         self._browser: BrowserContext | None = None
         self._pages: list[Page] = []
         self._doing: set[asyncio.Task[None]] = set()
+        self._before: Remembered | None = None  # of the attempt that waited
+        self._asked_before = False
         self._notes: list[str] = []  # what the page did beside being a page; its words, not ours
 
     async def open(self, given: Input) -> str:
@@ -100,6 +110,7 @@ class Tab:
 
     async def read(self, given: Input) -> str:
         """What is there now."""
+        await self._opened_anew()
         return await self._shown(int(given.get("part", 1)))
 
     async def click(self, given: Input) -> str:
@@ -154,19 +165,60 @@ class Tab:
         if open_pages:
             return open_pages[-1]
         if not new:
+            if await self._opened_anew():
+                raise ToolFailed(ANEW)
             raise ToolFailed(
-                "No page is open: the browser begins anew after a wait or a restart of the job, "
-                "so open the page again."
+                "No page is open: the browser begins anew after a restart of the job, so open the "
+                "page again."
             )
+        await self._look_back()
         if self._browser is None or not _is_connected(self._browser):
             proxy = await self._context.closing.enter_async_context(
                 BrowserProxy(self._context.outgoing, f"Job {self._context.job.id}")
             )
             self._browser = await self._context.closing.enter_async_context(
-                self._context.chromium.context(proxy.address)
+                self._context.chromium.context(
+                    proxy.address, self._before.state if self._before else None
+                )
             )
             self._browser.on("page", self._opened)
+            self._context.closing.push_async_exit(self._leave)
         return await asyncio.wait_for(self._browser.new_page(), PAGE_S)
+
+    async def _look_back(self) -> None:
+        """What the attempt that waited has kept, if this is the one that goes on."""
+        if not self._asked_before:
+            self._asked_before = True
+            kept_in = self._context.settings.jobs_dir
+            self._before = await asyncio.to_thread(taken, kept_in, self._context.job.id)
+
+    async def _opened_anew(self) -> bool:
+        """Open the page that was open before the wait; False when one is, or none was."""
+        if any(not page.is_closed() for page in self._pages) or self._asked_before:
+            return False
+        await self._look_back()
+        if self._before is None or urlsplit(self._before.url).scheme not in ("http", "https"):
+            return False
+        async with _in_words():
+            page = await self._page(new=True)
+            await page.goto(self._before.url, timeout=PAGE_S * 1_000, wait_until="domcontentloaded")
+        self._note(ANEW)
+        return True
+
+    async def _leave(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        """Before a wait: keep what the browser remembers, and where it is."""
+        from playwright.async_api import Error
+
+        browser = self._browser
+        if not isinstance(error, JobWaits) or browser is None or not _is_connected(browser):
+            return
+        with suppress(Error, TimeoutError, OSError):
+            state = await asyncio.wait_for(browser.storage_state(), KEEP_S)
+            open_pages = [page for page in self._pages if not page.is_closed()]
+            found = Remembered(open_pages[-1].url if open_pages else "", dict(state))
+            about = self._context
+            jobs_dir, now = about.settings.jobs_dir, about.queue.clock.now()
+            await asyncio.to_thread(remember, jobs_dir, about.job.id, found, now=now)
 
     def _opened(self, page: "Page") -> None:
         """Also a page that another one opened; it is the one to look at."""

@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from bridge.agent.tool import ToolFailed
 from bridge.settings import harmless_environment
@@ -100,8 +100,13 @@ class Chromium:
         self._crashed: list[asyncio.Task[tuple[Playwright, Browser, Path]]] = []
 
     @asynccontextmanager
-    async def context(self, proxy: str) -> "AsyncIterator[BrowserContext]":
-        """A browser without a past for one job. Raises: ToolFailed when it does not start."""
+    async def context(
+        self, proxy: str, past: dict[str, Any] | None = None
+    ) -> "AsyncIterator[BrowserContext]":
+        """A browser for one job, without a past but what it kept itself while it waited.
+
+        Raises: ToolFailed when it does not start.
+        """
         self._users += 1
         try:
             browser, home = await self._alive()
@@ -110,6 +115,7 @@ class Chromium:
                     accept_downloads=False,
                     proxy={"server": proxy, "bypass": "<-loopback>"},
                     viewport={"width": SIZE[0], "height": SIZE[1]},
+                    storage_state=past,  # type: ignore[arg-type]  # as the browser gave it
                 )
                 await context.add_init_script(NO_WEBRTC)
             try:
