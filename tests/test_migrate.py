@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from fakes import OpenStore, shell
 
+import bridge.migrate
 from bridge.errors import MigrationError, NewerSchema
 from bridge.migrate import INCREMENTAL, migrate, migrations
 from bridge.store import Tx
@@ -21,6 +22,7 @@ INSERT INTO songs SELECT value FROM meta;
 ALTER TABLE jobs ADD COLUMN song TEXT;
 """
 STEPS = (*migrations(), SONGS)
+FOLDER = Path(bridge.migrate.__file__).parent / "sql" / "migrations"
 
 
 def put(tx: Tx) -> None:
@@ -38,6 +40,13 @@ def made(path: Path, *, steps: tuple[str, ...] = migrations(), shrinkable: bool 
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("INSERT INTO meta VALUES ('word', 'kept')")
     return path
+
+
+def test_migrations_are_numbered_one_by_one() -> None:
+    # Two with one number change places when the second one lands: whoever had the first would be
+    # given it once more, and never the second.
+    names = sorted(path.name for path in FOLDER.glob("*.sql"))
+    assert [int(name[:4]) for name in names] == list(range(1, len(names) + 1))
 
 
 def upgrade(path: Path, steps: tuple[str, ...] = STEPS) -> None:
