@@ -35,7 +35,8 @@ def pack(
     Raises: ConfigError, TryLater.
     """
     files = 0
-    with translated(target), tarfile.open(target, "w") as archive:
+    # dereference: a second name of a file is a file of its own, not a reference to the first.
+    with translated(target), tarfile.open(target, "w", dereference=True) as archive:
         archive.add(database, arcname=DATABASE)
         for path in _files(settings, attached):
             try:
@@ -88,6 +89,8 @@ def put_files(settings: Settings, source: Path, when: str) -> tuple[int, int]:
     """
     put = aside = 0
     with translated(source), tarfile.open(source) as archive:
+        for name in archive.getnames():
+            _check_way(settings.profile, PurePosixPath(name).parts)
         for member in archive:
             if member.name == DATABASE:
                 continue
@@ -106,6 +109,14 @@ def put_files(settings: Settings, source: Path, when: str) -> tuple[int, int]:
                 take_place(part, target)
             put += 1
     return put, aside
+
+
+def _check_way(profile: Path, parts: tuple[str, ...]) -> None:
+    """A job's program may have put a link where a folder was. Raises: ConfigError."""
+    root = 2 if parts[0] == "memory" else 1  # up to here links are the owner's
+    above = (profile.joinpath(*parts[:end]) for end in range(root + 1, len(parts)))
+    if link := next(filter(Path.is_symlink, above), None):
+        raise ConfigError(f"{link} is a link, through which nothing is put back: take it away.")
 
 
 def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:

@@ -9,7 +9,7 @@ from fakes import FakeClock, a_job, claimed, shell
 
 from bridge.backup import LAST_BACKUP, backup, copy_database, restore
 from bridge.errors import ConfigError, StoreDamaged
-from bridge.memory import Memory
+from bridge.memory import Memory, follow
 from bridge.models import Artifact
 from bridge.personas import personas
 from bridge.queue import Queue
@@ -167,3 +167,33 @@ async def test_an_archive_that_is_none_of_ours_changes_nothing(
     assert (settings.profile / "KITT.md").read_text() == "Now"
     assert not list(settings.memory.glob("*.before-restore-*"))
     assert not (tmp_path / "out.md").exists()
+
+
+async def test_a_file_with_two_names_is_put_back_under_both(
+    settings: Settings, clock: FakeClock, tmp_path: Path
+) -> None:
+    follow(settings.notes_dir, "7", "-1007")  # as notes have when a group gets another number
+    copy = await backup(settings, tmp_path / "kitt.tar", force=False, clock=clock)
+    other = Settings(profile=tmp_path / "other")
+    other.profile.mkdir()
+
+    restore(other, copy.path, clock=clock)
+
+    for chat_id in ("7", "-1007"):
+        assert [note.text for note in Memory(other.notes_dir, chat_id).notes()] == ["It is red"]
+
+
+async def test_nothing_is_put_back_through_a_link_that_a_job_has_made(
+    settings: Settings, clock: FakeClock, tmp_path: Path
+) -> None:
+    copy = await backup(settings, tmp_path / "kitt.tar", force=False, clock=clock)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    out = settings.jobs_dir / "1" / "out"
+    out.rename(out.with_name("kept"))
+    out.symlink_to(elsewhere)
+
+    with pytest.raises(ConfigError, match=r"out.* is a link"):
+        restore(settings, copy.path, clock=clock)
+
+    assert not list(elsewhere.iterdir())
