@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any, Final
 
+from bridge.addresses import is_public
 from bridge.errors import ConfigError
 from bridge.outgoing import NotAllowed, checked
 from bridge.settings import Secret, Settings
@@ -81,11 +82,16 @@ def _api(name: str, table: Any, settings: Settings) -> Api:
     if not all(isinstance(text, str) and text.isprintable() for text in texts.values()):
         raise ValueError("all but methods must be text on one line")
     address, inside = owners_address("address", texts["address"])
-    key = _key(texts["key"], settings)
+    key = owners_key(texts["key"], settings)
     if key and address.startswith("http:") and not inside:
         raise ValueError("a key is sent to the internet by https only")
     header, form = texts["header"] or "Authorization", texts["form"] or "Bearer {key}"
-    if not _HEADER.fullmatch(header) or header.lower() == "host" or "{key}" not in form:
+    if (
+        not _HEADER.fullmatch(header)
+        or header.lower() == "host"
+        or "{key}" not in form
+        or not form.isascii()
+    ):
         raise ValueError("header must be the name of a header, and form must hold {key}")
     return Api(
         name=name,
@@ -107,15 +113,17 @@ def owners_address(key: str, text: str) -> tuple[str, bool]:
         raise ValueError(f"{key}: {str(error).rstrip('.')}") from None
     if parsed.query or parsed.fragment:
         raise ValueError(f"{key} ends with its path, without ? and #")
+    host = parsed.host.strip("[]")
     try:
-        ip_address(parsed.host.strip("[]"))
-        numbers = True
+        ip_address(host)
+        inside = not is_public(host)
     except ValueError:
-        numbers = False
-    return str(parsed), numbers or parsed.host == "localhost"
+        inside = host == "localhost"
+    return str(parsed), inside
 
 
-def _key(name: str, settings: Settings) -> Secret:
+def owners_key(name: str, settings: Settings) -> Secret:
+    """The secret of this name, which becomes a header; without a name none. Raises: ValueError."""
     if not name:
         return Secret("")
     if not settings.keys.get(name):
@@ -123,4 +131,7 @@ def _key(name: str, settings: Settings) -> Secret:
             f"key names {name}, which is not set: put it into .env. Its name must end in _KEY, "
             "_TOKEN, _SECRET or _PASSWORD"
         )
-    return settings.keys[name]
+    key = settings.keys[name]
+    if not (key.reveal().isascii() and key.reveal().isprintable()):
+        raise ValueError(f"key names {name}, which holds what no header can hold")
+    return key

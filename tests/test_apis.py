@@ -26,6 +26,7 @@ form = "{key}"
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     keys = {"HOME_KEY": Secret("home-secret-1"), "WEATHER_TOKEN": Secret("weather-secret-1")}
+    keys["ODD_KEY"] = Secret("sécret")
     return Settings(profile=tmp_path, keys=keys)
 
 
@@ -65,6 +66,9 @@ def test_everything_in_the_file_is_read(settings: Settings) -> None:
         ("[a]\naddress = 'https://a.test'\nkeys = 'X'", "keys is not known here"),
         ("[a]\naddress = 'https://a.test'\nkey = 'NO_KEY'", "NO_KEY, which is not set"),
         ("[a]\naddress = 'http://a.test'\nkey = 'HOME_KEY'", "by https only"),
+        ("[a]\naddress = 'http://93.184.216.34'\nkey = 'HOME_KEY'", "by https only"),
+        ("[a]\naddress = 'https://a.test'\nkey = 'ODD_KEY'", "which holds what no header can hold"),
+        ("[a]\naddress = 'https://a.test'\nform = '→ {key}'", "form must hold {key}"),
         ("[a]\naddress = 'https://a.test'\nheader = 'Host'", "header must be"),
         ("[a]\naddress = 'https://a.test'\nheader = 'a b'", "header must be"),
         ("[a]\naddress = 'https://a.test'\nform = 'Bearer'", "form must hold {key}"),

@@ -78,6 +78,8 @@ def test_everything_in_the_file_is_read(settings: Settings, tmp_path: Path) -> N
         (f"{WIKI}key = 'NO_KEY'", "key names NO_KEY, which is not set"),
         (f"{WIKI}key = 1", "url and key must be texts"),
         (WIKI.replace("https", "http"), "asked by https only"),
+        (f"{WIKI}key = 'TWO_KEY'", "which holds what no header can hold"),
+        ("[servers.wiki]\nurl = 'http://93.184.216.34/mcp'", "asked by https only"),
         (WIKI.replace("mcp'", "mcp?a=1'"), "url ends with its path"),
         (WIKI.replace("https", "ftp"), "url: Only http and https"),
         (WIKI.replace("https://", "https://a:b@"), "a name or password in it"),

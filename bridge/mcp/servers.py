@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from bridge.apis import owners_address
+from bridge.apis import owners_address, owners_key
 from bridge.errors import ConfigError
 from bridge.settings import Secret, Settings
 
@@ -122,7 +122,7 @@ def _server(name: str, table: Any, settings: Settings) -> Server:
         shows=tuple(_shown(text, settings) for text in lists["shows"]),
         tools=lists["tools"],
         writes=lists["writes"],
-        env={variable: _secret("env", variable, settings) for variable in lists["env"]},
+        env={variable: _secret(variable, settings) for variable in lists["env"]},
         network=bool(url) or _switch("network", table),
         files=_switch("files", table),
         seconds=float(seconds),
@@ -142,7 +142,7 @@ def _remote(table: Mapping[str, Any], settings: Settings) -> tuple[str, Secret, 
     url, inside = owners_address("url", url)
     if url.startswith("http:") and not inside:
         raise ValueError("url: a server on the internet is asked by https only")
-    return url, _secret("key", name, settings) if name else NO_KEY, inside
+    return url, owners_key(name, settings), inside
 
 
 def _texts(key: str, value: Any) -> tuple[str, ...]:
@@ -170,15 +170,15 @@ def _shown(text: str, settings: Settings) -> Path:
     return path
 
 
-def _secret(key: str, name: str, settings: Settings) -> Secret:
+def _secret(name: str, settings: Settings) -> Secret:
     secret = settings.keys.get(name)
     if not secret:
         raise ValueError(
-            f"{key} names {name}, which is not set: put it into .env. Its name must end in _KEY, "
+            f"env names {name}, which is not set: put it into .env. Its name must end in _KEY, "
             "_TOKEN, _SECRET or _PASSWORD"
         )
     if not secret.reveal().isprintable():
-        raise ValueError(f"{key} names {name}, which has more than one line")
+        raise ValueError(f"env names {name}, which has more than one line")
     return secret
 
 
