@@ -19,7 +19,7 @@ from bridge import people, usage
 from bridge.alerts import tell_owners
 from bridge.clock import Clock, stamp
 from bridge.conversation import whose
-from bridge.errors import BudgetUsedUp, ModelRefused, ModelUnavailable
+from bridge.errors import BudgetUsedUp, KittError
 from bridge.prices import MILLION, WEB_SEARCH, Meter, Price, Usage, cost_at, cost_of, price_of
 from bridge.settings import Settings
 from bridge.store import Store, Tx
@@ -175,19 +175,21 @@ class Purse:
     ) -> Callable[[str], AbstractAsyncContextManager[Meter]]:
         """For one request: what is entered with a model's name whenever it is sent.
 
-        It may be sent again, also to another model, while a job's budget has anything left: the
-        first time is what `room` has allowed.
+        It may be sent again, also to another model. Once it has cost something, only while a job's
+        budget has anything left: until then it is what `room` has allowed.
         """
-        sent = 0
+        paid = False
 
         @asynccontextmanager
         async def paying(model: str) -> AsyncIterator[Meter]:
-            nonlocal sent
-            sent += 1
+            nonlocal paid
             async with self._reserved(
-                model, prompt_tokens, max_tokens, searches=searches, again=sent > 1
+                model, prompt_tokens, max_tokens, searches=searches, again=paid
             ) as meter:
-                yield meter
+                try:
+                    yield meter
+                finally:
+                    paid = paid or meter.begun
 
         return paying
 
@@ -209,7 +211,7 @@ class Purse:
         try:
             yield meter
         except BaseException as error:
-            if meter.begun or not isinstance(error, (ModelRefused, ModelUnavailable)):
+            if meter.begun or not isinstance(error, KittError):
                 self._due.append((model, meter.cut))
             self._store.write_soon(self.account)
             raise

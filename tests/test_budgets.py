@@ -11,7 +11,7 @@ import pytest
 from fakes import START, FakeClock, OpenStore, a_job, shell
 
 from bridge.budgets import CALL_MAX_S, LAST_TOKENS, SEARCHES, Budgets, Purse, Room, passed
-from bridge.errors import BudgetUsedUp, ModelRefused
+from bridge.errors import BudgetUsedUp, ConfigError, ModelRefused
 from bridge.prices import Usage
 from bridge.queue import Queue
 from bridge.settings import Settings
@@ -186,6 +186,16 @@ async def test_a_refused_request_costs_nothing(store: Store, clock: FakeClock) -
         async with reserve(a_purse(store, clock), 3):
             raise ModelRefused("no")
     await store.write(lambda tx: None)  # what was written soon is written by now
+
+    assert held(store) == []
+    assert shell(store.path, "SELECT * FROM usage") == []
+
+
+async def test_what_was_never_sent_costs_nothing(store: Store, clock: FakeClock) -> None:
+    with pytest.raises(ConfigError):
+        async with reserve(a_purse(store, clock), 3):
+            raise ConfigError("The library of the provider is not installed.")
+    await store.write(lambda tx: None)
 
     assert held(store) == []
     assert shell(store.path, "SELECT * FROM usage") == []

@@ -149,7 +149,10 @@ class Compactor:
                 since=long.since,
             )
 
-        await self._store.write(keep)
+        try:
+            await self._store.write(keep)
+        finally:
+            purse.account_soon()  # also when nobody keeps it
         return True
 
     def _request(self, long: _Long) -> Request:

@@ -23,8 +23,9 @@ from bridge.conversation import Message
 from bridge.emulator.claude import ClaudeEmulator
 from bridge.emulator.claude_faults import Fault
 from bridge.emulator.script import Reply, Request
+from bridge.errors import LeaseLost
 from bridge.settings import Settings
-from bridge.store import Store
+from bridge.store import Store, Tx
 
 CHAT = "chat:7:0"
 FIRST = [
@@ -269,3 +270,22 @@ def test_who_sums_up_sees_who_said_what() -> None:
     messages = [said("Hello"), said("Hi!", "assistant")]
 
     assert transcript(messages) == "User: Hello\nKITT: Hi!"
+
+
+async def test_a_summary_that_nobody_may_keep_was_paid_for(
+    store: Store, claude: ClaudeEmulator, compactor: Compactor
+) -> None:
+    def lost(_tx: Tx) -> None:
+        raise LeaseLost("Another worker has the job.")
+
+    compactor._guard = lost
+    sums_up(claude, "Marieke comes.")
+    await talked(store, MESSAGES_MAX + 2)
+
+    with pytest.raises(LeaseLost):
+        await compactor.compact(CHAT)
+    await store.write(lambda _tx: None)  # what was written soon is written by now
+
+    (row,) = shell(store.path, "SELECT count(*) AS paid FROM usage WHERE counted_micro > 0")
+    assert row["paid"] == 1
+    assert shell(store.path, "SELECT * FROM reservations") == []

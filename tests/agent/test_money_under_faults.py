@@ -18,6 +18,7 @@ from waiting import until
 from bridge.agent.fallback import Fallback
 from bridge.agent.outcome import Limits
 from bridge.budgets import Budgets, Purse
+from bridge.conversation import Message
 from bridge.emulator.claude_faults import Fault
 from bridge.emulator.claude_log import Record
 from bridge.emulator.script import Reply
@@ -170,3 +171,28 @@ async def test_a_job_has_no_second_try_when_the_first_took_the_rest_of_its_money
 
     assert outcome.kind == "refused"
     assert len(till.desk.claude.requests) == 1
+
+
+async def test_what_cost_nothing_is_sent_again_also_when_a_job_has_no_money_left(
+    till: Till,
+) -> None:
+    thought = {"type": "thinking", "thinking": "Hm.", "signature": "bm90IG91cnM="}
+    said = [thought, {"type": "text", "text": "Yes."}]
+    history = [
+        *opening("story"),
+        Message(role="assistant", content=said),
+        *opening("the end", source="update:2"),
+    ]
+    till.desk.rows(
+        "INSERT INTO usage (at, conversation, model, input_tokens, output_tokens, cache_read,"
+        " cache_write, latency_ms, counted_micro, job_id)"
+        " VALUES ('2026-11-22 01:00', 'job:1', 'x', 1, 1, 0, 0, 1, 1, 1)"
+    )
+    purse = till.desk.purse(FakeClock(), conversation="job:1", job_micro=1)
+
+    outcome = await till.desk.turn(purse=purse, conversation="job:1").run(history)
+
+    assert outcome.kind == "answer"
+    refused, answered = till.desk.claude.requests
+    assert (refused.status, answered.status) == (400, 200)
+    refused.status = 0  # the desk takes no refused request for right
