@@ -8,6 +8,7 @@ that fontconfig knows, of which only the outlines that are needed are taken: tho
 import importlib.util
 import io
 import subprocess
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import count
@@ -42,6 +43,7 @@ REGULAR: Final = "text"
 FACES: Final = {"": REGULAR, "b": "text-b", "i": "text-i", "bi": "text-bi", "c": "code"}
 OTHERS_MAX: Final = 16  # fonts of one document beside its family
 ASKED_MAX: Final = 8  # fonts looked at for one character
+UNFOUND_MAX: Final = 4  # of 256 in a row, such as Chinese without a font: the rest is not asked for
 FIND_S: Final = 10.0
 CURVE_ERROR: Final = 0.001  # of the letter's height, between its outline and what stands for it
 
@@ -137,14 +139,17 @@ def _others(missing: set[int], find: Callable[[str], list[Place]]) -> dict[int, 
     """A font for each of these characters that any font has."""
     shown: dict[int, str] = {}
     tried: set[Place] = set()
+    unfound: Counter[int] = Counter()
     for code in sorted(missing):
-        if code in shown or len(set(shown.values())) >= OTHERS_MAX:
+        given_up = unfound[code >> 8] >= UNFOUND_MAX or len(set(shown.values())) >= OTHERS_MAX
+        if code in shown or given_up:
             continue
         for place in find(chr(code)):
             if place not in tried and code not in shown:
                 tried.add(place)
                 name = f"other-{next(_numbers)}"
                 shown |= dict.fromkeys(_registered(name, place, missing - shown.keys()), name)
+        unfound[code >> 8] += code not in shown
     return shown
 
 

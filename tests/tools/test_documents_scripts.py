@@ -13,7 +13,7 @@ from fontTools.pens.t2CharStringPen import T2CharStringPen
 from bridge.tools.blocks import blocks_of, to_json
 from bridge.tools.direction import is_right_to_left, joined, levels, mirrored, visual
 from bridge.tools.documents import _hint
-from bridge.tools.fonts import Place, fonts_for, found_by_fontconfig
+from bridge.tools.fonts import UNFOUND_MAX, Place, fonts_for, found_by_fontconfig
 from bridge.tools.typeset import Typesetter
 from bridge.tools.write_pdf import draw
 
@@ -132,6 +132,19 @@ def test_what_a_family_lacks_comes_from_another_font_of_any_form(cff_font: Place
     assert fonts.showing("a", "b") == "text-b"
     assert stringWidth("字", name, 10) == 9.0
     assert fonts.showing("語") is None
+
+
+def test_a_script_without_a_font_is_not_looked_for_sign_by_sign() -> None:
+    asked: list[str] = []
+    chinese = "".join(map(chr, range(0x4E00, 0x5200)))  # a thousand: seconds of looking
+
+    def find(char: str) -> list[Place]:
+        asked.append(char)
+        return []
+
+    fonts_for(f"{chinese}\u2ff0", find=find)
+
+    assert len(asked) == 4 * UNFOUND_MAX + 1
 
 
 def test_the_fonts_of_the_package_itself_are_enough_for_the_west() -> None:
