@@ -95,7 +95,7 @@ def restore(settings: Settings, source: Path, *, clock: Clock) -> tuple[Copy, Pa
     The database is the last, so that a restore that was interrupted can be done again.
 
     Raises: AlreadyRunning while KITT runs, StoreBusy while another program has the database open,
-    ConfigError, StoreDamaged when `source` is none that can be used. Then nothing was changed.
+    ConfigError, StoreDamaged when `source` is none that can be used. Then its database stays.
     """
     source = source.absolute()
     if not source.is_file():
