@@ -12,14 +12,11 @@ An address inside the network is reached only when it stands there as numbers, o
 """
 
 import re
-import tomllib
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Any, Final
 
-from bridge.addresses import is_public
 from bridge.errors import ConfigError
-from bridge.outgoing import NotAllowed, checked
+from bridge.owners_files import address_of, header_secret, tables_of
 from bridge.settings import Secret, Settings
 
 FILE: Final = "apis.toml"
@@ -55,14 +52,8 @@ def read_apis(settings: Settings) -> list[Api]:
     Raises: ConfigError, with the place that is wrong and what to do.
     """
     path = settings.profile / FILE
-    try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return []
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}.") from None
     found = []
-    for name, table in sorted(tables.items()):
+    for name, table in sorted(tables_of(path).items()):
         try:
             found.append(_api(name, table, settings))
         except ValueError as error:
@@ -81,8 +72,8 @@ def _api(name: str, table: Any, settings: Settings) -> Api:
     texts = {key: table.get(key, "") for key in KEYS - {"methods"}}
     if not all(isinstance(text, str) and text.isprintable() for text in texts.values()):
         raise ValueError("all but methods must be text on one line")
-    address, inside = owners_address("address", texts["address"])
-    key = owners_key(texts["key"], settings)
+    address, inside = address_of("address", texts["address"])
+    key = header_secret(texts["key"], settings)
     if key and address.startswith("http:") and not inside:
         raise ValueError("a key is sent to the internet by https only")
     header, form = texts["header"] or "Authorization", texts["form"] or "Bearer {key}"
@@ -103,35 +94,3 @@ def _api(name: str, table: Any, settings: Settings) -> Api:
         form=form,
         inside=inside,
     )
-
-
-def owners_address(key: str, text: str) -> tuple[str, bool]:
-    """An address that an owner wrote, and whether it may be inside. Raises: ValueError."""
-    try:
-        parsed = checked(text)
-    except NotAllowed as error:
-        raise ValueError(f"{key}: {str(error).rstrip('.')}") from None
-    if parsed.query or parsed.fragment:
-        raise ValueError(f"{key} ends with its path, without ? and #")
-    host = parsed.host.strip("[]")
-    try:
-        ip_address(host)
-        inside = not is_public(host)
-    except ValueError:
-        inside = host == "localhost"
-    return str(parsed), inside
-
-
-def owners_key(name: str, settings: Settings) -> Secret:
-    """The secret of this name, which becomes a header; without a name none. Raises: ValueError."""
-    if not name:
-        return Secret("")
-    if not settings.keys.get(name):
-        raise ValueError(
-            f"key names {name}, which is not set: put it into .env. Its name must end in _KEY, "
-            "_TOKEN, _SECRET or _PASSWORD"
-        )
-    key = settings.keys[name]
-    if not (key.reveal().isascii() and key.reveal().isprintable()):
-        raise ValueError(f"key names {name}, which holds what no header can hold")
-    return key

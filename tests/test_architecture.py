@@ -71,8 +71,9 @@ RINGS: Final[dict[str, int]] = {
     **dict.fromkeys(("kinds", "results", "joining"), 1),
     **dict.fromkeys(("alert_box", "migrate", "store_errors", "database_file", "retention"), 1),
     **dict.fromkeys(
-        ("contents", "office", "transcribe", "addresses", "outgoing", "apis", "browser_proxy"), 1
+        ("contents", "office", "transcribe", "addresses", "outgoing", "browser_proxy"), 1
     ),
+    **dict.fromkeys(("owners_files", "apis"), 1),
     "sandbox": 1,
     "mcp": 1,
     **dict.fromkeys(("agent", "tools", "attempt", "work"), 2),

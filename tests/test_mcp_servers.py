@@ -78,7 +78,7 @@ def test_everything_in_the_file_is_read(settings: Settings, tmp_path: Path) -> N
         (f"{WIKI}key = 'NO_KEY'", "key names NO_KEY, which is not set"),
         (f"{WIKI}key = 1", "url and key must be texts"),
         (WIKI.replace("https", "http"), "asked by https only"),
-        (f"{WIKI}key = 'TWO_KEY'", "which holds what no header can hold"),
+        (f"{WIKI}key = 'TWO_KEY'", "more than one line"),
         ("[servers.wiki]\nurl = 'http://93.184.216.34/mcp'", "asked by https only"),
         (WIKI.replace("mcp'", "mcp?a=1'"), "url ends with its path"),
         (WIKI.replace("https", "ftp"), "url: Only http and https"),

@@ -20,14 +20,13 @@ read that and written down its sum, and off again as soon as it says something e
 """
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from bridge.apis import owners_address, owners_key
 from bridge.errors import ConfigError
+from bridge.owners_files import address_of, header_secret, secret_of, tables_of
 from bridge.settings import Secret, Settings
 
 FILE: Final = "mcp.toml"
@@ -77,12 +76,7 @@ def read_servers(settings: Settings) -> list[Server]:
     Raises: ConfigError, with the place that is wrong and what to do.
     """
     path = settings.profile / FILE
-    try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return []
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}.") from None
+    tables = tables_of(path)
     servers = tables.pop("servers", {})
     if tables or not isinstance(servers, dict):
         raise ConfigError(f"{path} holds tables named [servers.NAME], and nothing else.")
@@ -122,7 +116,7 @@ def _server(name: str, table: Any, settings: Settings) -> Server:
         shows=tuple(_shown(text, settings) for text in lists["shows"]),
         tools=lists["tools"],
         writes=lists["writes"],
-        env={variable: _secret(variable, settings) for variable in lists["env"]},
+        env={variable: secret_of("env", variable, settings) for variable in lists["env"]},
         network=bool(url) or _switch("network", table),
         files=_switch("files", table),
         seconds=float(seconds),
@@ -139,10 +133,10 @@ def _remote(table: Mapping[str, Any], settings: Settings) -> tuple[str, Secret, 
     url, name = table["url"], table.get("key", "")
     if not isinstance(url, str) or not isinstance(name, str):
         raise ValueError("url and key must be texts")
-    url, inside = owners_address("url", url)
+    url, inside = address_of("url", url)
     if url.startswith("http:") and not inside:
         raise ValueError("url: a server on the internet is asked by https only")
-    return url, owners_key(name, settings), inside
+    return url, header_secret(name, settings), inside
 
 
 def _texts(key: str, value: Any) -> tuple[str, ...]:
@@ -168,18 +162,6 @@ def _shown(text: str, settings: Settings) -> Path:
         if private.is_relative_to(path.resolve()) or path.resolve().is_relative_to(private):
             raise ValueError(f"shows may not hold {text}: that would show {private}")
     return path
-
-
-def _secret(name: str, settings: Settings) -> Secret:
-    secret = settings.keys.get(name)
-    if not secret:
-        raise ValueError(
-            f"env names {name}, which is not set: put it into .env. Its name must end in _KEY, "
-            "_TOKEN, _SECRET or _PASSWORD"
-        )
-    if not secret.reveal().isprintable():
-        raise ValueError(f"env names {name}, which has more than one line")
-    return secret
 
 
 def _check_names(server: Server) -> None:
