@@ -249,13 +249,22 @@ def wait_started(
         if state != "RUNNING" or info["pid"] == old_pids.get(name):
             return False
         age = age_seconds(info["pid"])
-        return age is None or age >= settled_s
+        return (age is None or age >= settled_s) and _has_slot(settings, name, info["pid"])
 
     late = _late(settings, programs, running, _START_S)
     if late:
         raise KittError(
             f"{', '.join(late)} did not stay up within {_START_S:g} s: see `kitt logs`."
         )
+
+
+def _has_slot(settings: Settings, name: str, pid: int) -> bool:
+    """Has it come so far, past its settings? A slow machine takes seconds to load a program."""
+    try:
+        holder = (settings.run_dir / f"{_short(name)}.lock").read_text().strip()
+    except OSError:
+        return False
+    return holder in (str(pid), "")  # a full disk keeps no number
 
 
 def _why(info: dict[str, Any]) -> str:

@@ -52,6 +52,12 @@ def end(*_):
     raise SystemExit(0)
 
 signal.signal(signal.SIGTERM, end)
+if script == "slow to find a wrong setting":
+    time.sleep(2)
+if "wrong setting" in script:
+    print("kitt: KITT_MODEL is wrong.", flush=True)
+    process.outlast_start_check()
+    os._exit(78)
 with (
     process.SlotLock(settings.run_dir / f"{slot}.lock", wait_s=10),
     process.CrashBackoff(settings.run_dir / f"{slot}.crashes", Clock()) as backoff,
@@ -59,10 +65,6 @@ with (
     time.sleep(backoff.pause_s)
     if script == "crash":
         os._exit(3)
-    if script == "wrong setting":
-        print("kitt: KITT_MODEL is wrong.", flush=True)
-        process.outlast_start_check()
-        os._exit(78)
     print(" ".join(sys.argv[1:]), flush=True)
     (settings.profile / f"ready-{os.getpid()}").touch()
     while True:
@@ -472,7 +474,7 @@ def test_a_program_that_is_stopped_only_for_a_moment_is_left_alone() -> None:
 
 
 def test_a_wrong_setting_ends_a_program_once_with_its_sentence_in_the_log(house: House) -> None:
-    (house.settings.profile / "worker-1").write_text("wrong setting")
+    (house.settings.profile / "worker-1").write_text("slow to find a wrong setting")
     house.up()
     log = house.settings.log_dir / "supervisord.log"
     line = "kitt-worker-1 does not stay up; started again in 60 s"
