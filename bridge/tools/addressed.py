@@ -9,6 +9,7 @@ says that it is an address counts, or has a path: names of files and abbreviatio
 import re
 import unicodedata
 from collections.abc import Iterator
+from ipaddress import ip_address
 from typing import Any, Final
 
 from bridge.agent.tool import Input, ToolFailed
@@ -28,6 +29,10 @@ _OTHER: Final = re.compile(r"(?:[a-z][a-z0-9+.-]{0,30}://+|mailto:)(?=[^\s/])", 
 _ANY: Final = re.compile(rf"(?:{_WEB.pattern}|{_OTHER.pattern})\S+", re.IGNORECASE)
 _NAME: Final = r"(?:[\w-]+\.)+(?:xn--[\w-]+|[^\W\d_]{2,})\.?|\d{1,3}(?:\.\d{1,3}){3}|\[[\da-f:.]+\]"
 _HOST: Final = re.compile(rf"(?:[^\s/@]*@)?({_NAME})(:\d+)?([/?#]\S*)?", re.IGNORECASE)
+_SCP: Final = re.compile(rf"[^\s/@]+@(?:{_NAME}):\S+", re.IGNORECASE)
+# Chinese ends sentences with what is a dot to programs when it stands in the name of a host.
+_SINO: Final = "\u3040-\u30ff\u3400-\u9fff"
+_DOT: Final = re.compile(rf"(?<=[^\W{_SINO}])。|。(?=[^\W{_SINO}])")
 _IN_TEXT: Final = re.compile(rf"(?<![\w/.-])({_NAME})(:\d+)?([/?]\S*)", re.IGNORECASE)
 
 
@@ -47,7 +52,7 @@ def _check(heard: Heard, address: str, secrets: tuple[str, ...]) -> None:
         scheme, rest = web[0].rstrip("/").lower(), address[web.end() :]
     if scheme in ("http:", "https:"):
         heard.check(f"{scheme}//{rest}", secrets)
-    elif scheme or _OTHER.match(address):
+    elif scheme or _OTHER.match(address) or _is_bare(address):
         raise ToolFailed(
             "This job has read text from outside, so a tool with a network is given no address "
             "but web addresses that its user wrote or that it has read."
@@ -64,6 +69,8 @@ def _addresses(value: str) -> Iterator[str]:
     whole = re.sub(r"[\t\r\n]", "", value.strip())  # as programs read an address
     if _ANY.match(whole):
         yield from [] if _is_file(whole) else [whole]
+    elif _is_bare(whole):
+        yield whole
     elif host := _HOST.fullmatch(whole):
         yield from [] if _is_name_of_file(host) else [whole]
     else:
@@ -78,6 +85,14 @@ def _is_name_of_file(host: re.Match[str]) -> bool:
     if _BOTH.fullmatch(labels[-1]):
         return len(labels) == 2 and not host[3]
     return _FILES.fullmatch(labels[-1]) is not None
+
+
+def _is_bare(text: str) -> bool:
+    """An address that is none of the web: as git takes it, or of IPv6 without brackets."""
+    try:
+        return _SCP.fullmatch(text) is not None or ip_address(text).version == 6
+    except ValueError:
+        return False
 
 
 def _is_file(address: str) -> bool:
@@ -95,7 +110,7 @@ def _texts(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         plain = unicodedata.normalize("NFKC", value).replace("\\", "/")
         plain = "".join(c for c in plain if unicodedata.category(c) != "Cf")
-        yield re.sub(r"。(?=[a-zA-Z0-9])", ".", plain)
+        yield _DOT.sub(".", plain)
     elif isinstance(value, dict):
         for key, inner in value.items():
             yield from _texts(key)
