@@ -31,6 +31,7 @@ PAGES_SLICE: Final = 256  # 1 MB
 PAGES_KEPT: Final = 1024  # 4 MB stay for what comes next
 USAGE_DAYS: Final = 400  # a year, and some to compare it with
 WORKER_DAYS: Final = 7
+BROWSER_DAYS: Final = 14
 _GONE: Final = ".gone-"  # before the name of a folder whose job is being dropped
 
 Drop = Callable[[list[int], Tx], None]
@@ -92,6 +93,7 @@ class Retention:
             yield
         await asyncio.to_thread(received.remove_old, self._files_dir, moment(before).timestamp())
         await self._gone_workers()
+        await self._left_browsers()
         while await self._store.give_back(PAGES_SLICE, keep=PAGES_KEPT):
             yield
 
@@ -149,6 +151,17 @@ class Retention:
         if await self._store.read(lambda tx: tx.value("old_workers", before=before)):
             await self._store.write(lambda tx: tx.run("drop_workers", before=before), durable=False)
 
+    async def _left_browsers(self) -> None:
+        """What browsers remembered (browser_memory.py) of jobs that do not go on, or not soon."""
+        found = await asyncio.to_thread(lambda: list(self._jobs_dir.glob("*.browser")))
+        ids = json.dumps([path.stem for path in found])
+        live = {str(row["id"]) for row in await self._rows("live_of", ids=ids)} if found else set()
+        old = moment(self._before(BROWSER_DAYS)).timestamp()
+        for path in found:
+            with suppress(OSError):
+                if path.stem not in live or path.stat().st_mtime < old:
+                    path.unlink()
+
     def _drop_jobs(self, ids: list[int], tx: Tx) -> None:
         """Inside the transaction a folder only gets another name: that is quick.
 
@@ -161,8 +174,6 @@ class Retention:
             tx.run("drop_conversation_messages", conversation=conversation)
             tx.run("drop_tool_calls", conversation=conversation)
             tx.run("drop_conversation", conversation=conversation)
-            with suppress(OSError):
-                (self._jobs_dir / f"{job_id}.browser").unlink(missing_ok=True)  # browser_memory.py
             with suppress(OSError):  # there is none, or it cannot be moved and stays
                 (self._jobs_dir / str(job_id)).rename(self._jobs_dir / f"{_GONE}{job_id}")
 

@@ -321,6 +321,20 @@ async def test_a_tree_without_end_goes_too(house: House) -> None:
         subprocess.run(["rm", "-rf", str(folder)], check=True)
 
 
+async def test_what_a_browser_remembered_goes_with_the_need_for_it(house: House) -> None:
+    ended = await house.done()
+    waiting, patient = [await house.queue.add(a_job(prompt=word)) for word in ("a", "b")]
+    kept = [house.jobs_dir / f"{job.id}.browser" for job in (ended, waiting, patient)]
+    for path, days in zip(kept, (0, 13, 15), strict=True):
+        path.write_text("cookies")
+        written = (house.clock.now() - timedelta(days=days)).timestamp()
+        os.utime(path, (written, written))
+
+    await clear(house.retention)
+
+    assert [path.exists() for path in kept] == [False, True, False]
+
+
 async def test_workers_that_are_long_gone_are_forgotten(house: House) -> None:
     for name, state, days in (("a", "gone", 8), ("b", "gone", 6), ("c", "idle", 8)):
         shell(

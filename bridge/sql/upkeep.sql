@@ -97,3 +97,8 @@ SELECT count(*) FROM workers WHERE state = 'gone' AND beat_at < :before
 -- name: drop_workers
 -- They go.
 DELETE FROM workers WHERE state = 'gone' AND beat_at < :before
+
+-- name: live_of
+-- Those of these jobs that may still go on.
+SELECT id FROM jobs WHERE id IN (SELECT CAST(value AS INTEGER) FROM json_each(:ids))
+   AND status IN ('pending','scheduled','blocked','running','waiting')

@@ -1,20 +1,17 @@
 """What a job's browser remembers while the job waits: cookies, what sites keep, and the address.
 
 It lies beside the job's folder, where neither the model nor a program of the job can read it, is
-taken once by the attempt that goes on, and goes when nobody does.
+taken once by the attempt that goes on, and goes when nobody does (retention.py).
 """
 
 import json
 import os
-from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 END: Final = ".browser"  # of the file's name; before it stands the number of the job
 BYTES_MAX: Final = 2_000_000
-KEPT_FOR: Final = timedelta(days=14)  # for a job that never goes on
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +22,10 @@ class Remembered:
     state: dict[str, Any]
 
 
-def remember(jobs_dir: Path, job_id: int, found: Remembered, *, now: datetime) -> None:
+def remember(jobs_dir: Path, job_id: int, found: Remembered) -> None:
     """Keep it for the attempt that goes on; one that is too large is not kept."""
     jobs_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     data = json.dumps({"url": found.url, "state": found.state}).encode()
-    _forget_old(jobs_dir, now)
     if len(data) > BYTES_MAX:
         return
     path = jobs_dir / f"{job_id}{END}"
@@ -49,11 +45,3 @@ def taken(jobs_dir: Path, job_id: int) -> Remembered | None:
         return None
     finally:
         path.unlink(missing_ok=True)
-
-
-def _forget_old(jobs_dir: Path, now: datetime) -> None:
-    before = (now - KEPT_FOR).timestamp()
-    for path in jobs_dir.glob(f"*{END}"):
-        with suppress(OSError):
-            if path.stat().st_mtime < before:
-                path.unlink()

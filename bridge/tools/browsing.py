@@ -217,8 +217,7 @@ class Tab:
             open_pages = [page for page in self._pages if not page.is_closed()]
             found = Remembered(open_pages[-1].url if open_pages else "", dict(state))
             about = self._context
-            jobs_dir, now = about.settings.jobs_dir, about.queue.clock.now()
-            await asyncio.to_thread(remember, jobs_dir, about.job.id, found, now=now)
+            await asyncio.to_thread(remember, about.settings.jobs_dir, about.job.id, found)
 
     def _opened(self, page: "Page") -> None:
         """Also a page that another one opened; it is the one to look at."""

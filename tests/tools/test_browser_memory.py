@@ -1,16 +1,14 @@
 """A job that waits in the middle of a page goes on there; nobody reads its cookies meanwhile."""
 
-import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
 import pytest
 from aiohttp import web
-from fakes import FakeClock, claimed
+from fakes import claimed
 from internet import Internet
 from tooldesk import Desk
 
@@ -19,7 +17,7 @@ from bridge.errors import JobWaits
 from bridge.queue import Queue
 from bridge.settings import Settings
 from bridge.tools import chromium
-from bridge.tools.browser_memory import BYTES_MAX, KEPT_FOR, Remembered, remember, taken
+from bridge.tools.browser_memory import BYTES_MAX, Remembered, remember, taken
 from bridge.tools.browsing import browser_tools
 from bridge.tools.chromium import Chromium
 from bridge.tools.toolbox import Context
@@ -117,8 +115,8 @@ async def test_an_attempt_that_ends_otherwise_keeps_nothing(
     assert not list(settings.jobs_dir.glob("*.browser"))
 
 
-def test_what_is_kept_is_taken_once_and_damage_is_nothing(tmp_path: Path, clock: FakeClock) -> None:
-    remember(tmp_path, 1, FOUND, now=clock.now())
+def test_what_is_kept_is_taken_once_and_damage_is_nothing(tmp_path: Path) -> None:
+    remember(tmp_path, 1, FOUND)
 
     assert taken(tmp_path, 2) is None
     assert taken(tmp_path, 1) == FOUND
@@ -129,12 +127,8 @@ def test_what_is_kept_is_taken_once_and_damage_is_nothing(tmp_path: Path, clock:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_too_large_or_of_long_ago_is_not_kept(tmp_path: Path, clock: FakeClock) -> None:
-    remember(tmp_path, 1, FOUND, now=clock.now())
-    long_ago = (clock.now() - KEPT_FOR - timedelta(seconds=1)).timestamp()
-    os.utime(tmp_path / "1.browser", (long_ago, long_ago))
-
+def test_what_is_too_large_is_not_kept(tmp_path: Path) -> None:
     large = Remembered("", {"cookies": ["x" * BYTES_MAX]})
-    remember(tmp_path, 2, large, now=clock.now())
+    remember(tmp_path, 2, large)
 
     assert list(tmp_path.iterdir()) == []
