@@ -57,7 +57,7 @@ class Origin:
     message_id: int | None
     source: str  # e.g. "update:123"; jobs of the turn are "update:123:0", "update:123:1" …
     files: tuple[Received, ...] = ()  # of the person's message: its jobs may read them
-    only_own: bool = False  # jobs of others in the same chat may be looked at, and no more
+    only_own: bool = False  # what others here have made may be looked at, and no more
     replied_to: int = 0  # the message it replies to: jobs go on with the job that this one shows
 
 

@@ -91,8 +91,10 @@ def _propose(clock: Clock, origin: Origin, zone: str, show: Show) -> Callable[[T
 def _known(tx: Tx, origin: Origin, number: int) -> Schedule:
     """The schedule that is to change. Raises: ScheduleNotFound, ToolFailed."""
     known = schedules.find(tx, number, origin.chat_id)
-    if known.user_id not in ("", origin.user_id):
-        raise ToolFailed(f"Schedule {number} is another person's, who alone may change it.")
+    if origin.only_own and known.user_id != origin.user_id:
+        raise ToolFailed(
+            f"Schedule {number} belongs to someone else here: only they or an owner may change it."
+        )
     return known
 
 

@@ -28,11 +28,13 @@ NEWS: dict[str, Any] = {
 class Turn:
     """One turn in chat 7 and what it shows."""
 
-    def __init__(self, store: Store, clock: FakeClock, *, zone: str = "", update: int = 1) -> None:
+    def __init__(
+        self, store: Store, clock: FakeClock, *, zone: str = "", update: int = 1, **of: Any
+    ) -> None:
         self.store = store
         self.shown: list[tuple[Proposal, str]] = []
         origin = Origin(
-            chat_id="7", thread_id=3, user_id="70", message_id=12, source=f"update:{update}"
+            chat_id="7", thread_id=3, user_id="70", message_id=12, source=f"update:{update}", **of
         )
         made = schedule_tools(clock, origin, zone=zone, show=self._show)
         self.tools: dict[str, Tool] = {tool.name: tool for tool in made}
@@ -219,13 +221,18 @@ async def test_a_change_keeps_what_nothing_is_said_about(
     assert "Nothing is changed until the user taps Save" in said
 
 
-async def test_only_its_person_changes_a_schedule(
-    store: Store, clock: FakeClock, turn: Turn
+@pytest.mark.parametrize("whose", ["71", ""])  # another person's, and one made in a terminal
+async def test_in_a_group_only_its_person_or_an_owner_changes_a_schedule(
+    store: Store, clock: FakeClock, whose: str
 ) -> None:
-    other = NewSchedule(chat_id="7", user_id="71", prompt="Tell", every_s=3600)
+    other = NewSchedule(chat_id="7", user_id=whose, prompt="Tell", every_s=3600)
     await store.write(lambda tx: schedules.add(tx, other, now=clock.now()))
+    member, owner = (Turn(store, clock, only_own=only_own) for only_own in (True, False))
 
-    for number, sentence in ((1, "another person's"), (2, "no schedule 2")):
+    for number, sentence in ((1, "belongs to someone else"), (2, "no schedule 2")):
         with pytest.raises(ToolFailed, match=sentence):
-            await turn.propose(changes=number)
-    assert turn.shown == []
+            await member.propose(changes=number)
+    assert member.shown == []
+
+    await owner.propose(changes=1)
+    assert len(owner.shown) == 1
