@@ -25,7 +25,7 @@ install: $(VENV)/.run ## what `kitt up` needs, into .venv
 tools: $(VENV)/.tools ## what jobs can use beside that: the web, a browser, documents, data
 demo: $(VENV)/.demo ## the whole story with no key, no token, no network
 	@$(BIN)/kitt demo $(ARGS)
-TESTERS := $(shell n=$$(nproc); echo $$((n < 4 ? n + 1 : 4)))  # half of the tests wait for something
+TESTERS := $(shell echo $$(($$(nproc) + 2)))  # a third of the time tests wait for something
 test: $(VENV)/.dev $(VENV)/.bench ## all tests
 	@$(BIN)/python -m pytest -q -n $(TESTERS) --dist worksteal $(ARGS)
 CORE := bridge/store.py,bridge/queue.py,bridge/leases.py,bridge/line.py,bridge/record.py,bridge/worker.py,bridge/telegram/inbox.py,bridge/telegram/outbox.py

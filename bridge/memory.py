@@ -173,15 +173,20 @@ class Memory:
 
 
 def follow(folder: Path, old_id: str, new_id: str) -> None:
-    """A chat has another id: its file gets a second name, at once. Done again it does no harm."""
-    old, new = (Memory(folder, chat_id).path for chat_id in (old_id, new_id))
+    """A chat has another id: its file gets a second name, at once. Done again it does no harm.
+
+    Where the new id has notes already, those of the old one are added to them.
+    """
+    old, new = (Memory(folder, chat_id) for chat_id in (old_id, new_id))
     try:
-        new.hardlink_to(old)
+        new.path.hardlink_to(old.path)
     except FileExistsError:
-        return
+        for note in old.notes() if not new.path.samefile(old.path) else ():
+            with suppress(NoteRefused):
+                new.remember(note.about, note.text)
     except OSError:  # there is no file, or the disk has no hard links
         with suppress(OSError):
-            old.rename(new)
+            old.path.rename(new.path)
 
 
 def parted(line: str) -> tuple[str, str]:

@@ -221,3 +221,13 @@ def test_a_group_moves_with_whatever_its_people_wrote_in_the_file(tmp_path: Path
     follow(tmp_path, "-5", "-1005")
 
     assert (tmp_path / "-1005.md").read_text() == text
+
+
+def test_notes_of_a_group_join_those_that_its_new_number_has(tmp_path: Path) -> None:
+    Memory(tmp_path, "-5").remember("tea", "green")
+    Memory(tmp_path, "-1005").remember("dog", "Rex")
+
+    follow(tmp_path, "-5", "-1005")
+    follow(tmp_path, "-5", "-1005")
+
+    assert lines(Memory(tmp_path, "-1005")) == ["dog: Rex", "tea: green"]

@@ -99,7 +99,8 @@ class Agent:
             tell = partial(self.notes.tell, note=note, source=source, **where)
             await self.queue.store.write(tell)
 
-        return chat_memory_tools(self.notes.of(item.chat_id), show)
+        may_change = not item.in_group or self.is_owner(item)
+        return chat_memory_tools(self.notes.of(item.chat_id), show, may_change=may_change)
 
 
 def limits_of(persona: Persona | None) -> Limits:

@@ -9,6 +9,7 @@ from waiting import until
 from bridge import schedules
 from bridge.emulator.claude import ClaudeEmulator
 from bridge.emulator.script import Reply, Request, ToolUse
+from bridge.memory import Memory
 from bridge.schedules import NewSchedule
 from bridge.telegram.buttons import Signer
 
@@ -209,3 +210,22 @@ async def test_an_album_for_others_ends_unread(shared: Room) -> None:
     )
     assert shared.house.asked() == []
     assert list(shared.house.settings.files_dir.glob("*")) == []
+
+
+@pytest.mark.parametrize(("by", "kept"), [(CHAT, 1), (ANNA, 0)])
+async def test_the_model_changes_the_notes_of_a_group_for_an_owner_alone(
+    opened: Room, claude: ClaudeEmulator, by: int, kept: int
+) -> None:
+    def keeps(request: Request) -> Reply:
+        results = request.all_tool_results
+        if results:
+            return Reply(f"The tool said: {results[-1].text}")
+        return Reply([ToolUse("remember", {"about": "", "text": "tea is green"})])
+
+    claude.script.when("remember the tea", keeps)
+
+    asked = opened.say(f"{opened.bot} remember the tea", by)
+    told = await opened.sees("The tool said", after=asked)
+
+    assert ("Only an owner" in told.text) is (kept == 0)
+    assert len(Memory(opened.house.settings.notes_dir, str(GROUP)).notes()) == kept

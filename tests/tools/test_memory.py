@@ -1,6 +1,7 @@
 """A job and the notes of its chat: it keeps what it may, and nothing that a page put into it."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from bridge.emulator.script import Reply, Request, Script, ToolUse
 from bridge.memory import Memory
 from bridge.models import JobStatus
 from bridge.store import Store
+from bridge.tools.memory import OWNERS_ONLY
 
 OUTSIDE = ToolUse("list_files", {})  # what is in files, others may have written
 KEEP = ToolUse("remember", {"about": "coffee", "text": "black"})
@@ -96,6 +98,21 @@ async def test_what_came_from_outside_makes_nothing_forgotten(shop: Shop) -> Non
     asked = await shop.job_is(job.id, JobStatus.WAITING)
     assert asked.question == "1. Forget this note? coffee: black"
     assert memory(shop).notes() == [note]
+
+
+@pytest.mark.parametrize(("user_id", "kept"), [("9", 1), ("8", 0), ("", 1)])
+async def test_a_job_of_a_group_changes_its_notes_for_an_owner_alone(
+    shop: Shop, user_id: str, kept: int
+) -> None:
+    shop.settings = replace(shop.settings, owners=frozenset({9}))
+    calls(shop, KEEP)
+    job = await shop.queue.add(a_job(chat_id="-500", user_id=user_id))
+
+    await shop.worker()
+
+    done = await shop.job_is(job.id, JobStatus.DONE)
+    assert done.result == ("Kept." if kept else OWNERS_ONLY)
+    assert len(memory(shop, "-500").notes()) == kept
 
 
 async def test_a_note_that_is_not_there_is_said_to_the_model(shop: Shop) -> None:
