@@ -63,12 +63,21 @@ def _html(data: bytes, url: str, charset: str) -> dict[str, Any]:
         favor_recall=True,
     )
     tree = trafilatura.load_html(page)
-    shown = (text or trafilatura.html2txt(page))[:CHARS_MAX]
+    shown = (text or trafilatura.html2txt(page) or _piece(page))[:CHARS_MAX]
     if tree is None:
         return {"title": "", "text": shown, "links": []}
     title = " ".join((tree.findtext(".//title") or "").split())[:200]
     tree.make_links_absolute(url, resolve_base_href=True, handle_failures="discard")
     return {"title": title, "text": shown, "links": _links(tree, shown)}
+
+
+def _piece(page: str | bytes) -> str:
+    """The text of a few words of HTML without the page around them."""
+    from trafilatura import html2txt
+    from trafilatura.utils import decode_file
+
+    whole = html2txt(f"<html><body>{decode_file(page)}</body></html>")
+    return str(whole)
 
 
 def _links(tree: Any, shown: str) -> list[tuple[str, str]]:

@@ -91,6 +91,15 @@ async def test_a_page_is_text_with_its_table_and_its_links(desk: Desk, site: Sit
     assert text.count("</kitt-untrusted>") == 1
 
 
+@pytest.mark.parametrize("piece", ["<p>Open till 5</p>", "Open <b>till</b> 5"])
+async def test_a_piece_of_html_without_a_page_around_it_is_read(
+    desk: Desk, site: Site, piece: str
+) -> None:
+    site.page("/", piece)
+
+    assert "Open till 5" in await desk.use("web_fetch", url="http://shop.test/")
+
+
 async def test_links_of_a_page_may_be_followed_and_nothing_built(desk: Desk, site: Site) -> None:
     await desk.use("web_fetch", url="http://shop.test/")
     site.page("/next", "<html><body><p>The second page of lamps.</p></body></html>")
