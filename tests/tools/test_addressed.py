@@ -99,7 +99,7 @@ def test_no_address_that_was_made_up_is_given(value: Any) -> None:
         "notes.md",
         "main.py:12",
         "src/main.py",
-        "file:///work/report.pdf",
+        "file:///home/report.pdf",
         "See main.py:12 and/or README.md.",
         "Node.js/Express, ASP.NET and os.path.join: which is older?",
         "He said yes.Then he left, e.g. at 12.30/13.00, i.e. late.",
